@@ -1,0 +1,47 @@
+"""Jupyter widgets that show where a PyTorch model stands in its loss landscape."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Outcome": "errors",
+    "LandscapeError": "errors",
+    "InputError": "errors",
+    "ModelError": "errors",
+    "Direction": "results",
+    "Eigenpairs": "results",
+    "Surface": "results",
+    "SliceCurvature": "results",
+    "Objective": "compute.objective",
+    "HessianOperator": "compute.operators.hessian",
+    "Lanczos": "compute.lanczos",
+    "GridEvaluator": "compute.grid",
+    "slice_curvature": "compute.slice_curvature",
+    "TrainingStream": "compute.training",
+    "LandscapeExplorer": "widgets.explorer",
+    "explore": "widgets.explorer",
+}
+_MODULES = {"directions": "compute.directions", "zoo": "zoo"}
+
+__all__ = sorted([*_PUBLIC, *_MODULES])
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that `import landscape_widgets` itself costs nothing."""
+    if name in _MODULES:
+        value: Any = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    elif name in _PUBLIC:
+        value = getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted(set(globals()) | set(__all__))

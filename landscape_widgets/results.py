@@ -1,0 +1,238 @@
+"""Frozen results, NumPy only: each carries the question it answers, its units and its seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from landscape_widgets.errors import InputError, Outcome
+
+FORMAT = 1
+"""Version of the file format written by `Result.save`."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Result:
+    """Base of all results: saved as one `.npz` file without pickle, loaded back equal.
+
+    Arrays become members of the archive; everything else travels as one JSON text.
+    """
+
+    def save(self, path: str | Path) -> Path:
+        """Write this result to `path` (suffix `.npz` is added if missing) and return the path."""
+        target = Path(path)
+        if target.suffix != ".npz":
+            target = target.with_name(target.name + ".npz")
+        arrays: dict[str, np.ndarray] = {}
+        header = {"format": FORMAT, "type": type(self).__name__, "fields": _pack(self, "", arrays)}
+        text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+        np.savez_compressed(target, allow_pickle=False, header=text, **arrays)
+        return target
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a result written by `save`; raises `InputError` if the file holds another kind."""
+        try:
+            with np.load(Path(path), allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+            header = json.loads(bytes(arrays.pop("header")))
+            kind, version, fields = header["type"], header["format"], header["fields"]
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"expected a file written by {cls.__name__}.save, got {Path(path).name} ({error})",
+                "save the result again with .save(path)",
+            ) from error
+        if kind != cls.__name__ or version != FORMAT:
+            raise InputError(
+                f"expected a {cls.__name__} of format {FORMAT}, got a {kind} of format {version}",
+                f"load it with {kind}.load, or with the version that wrote it",
+            )
+        return _unpack(cls, fields, arrays)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Axis(Result):
+    """What a drawn axis is: enough for a title that says direction, normalisation and unit."""
+
+    label: str
+    normalization: str
+    unit: str
+    seed: int | None = None
+    length: float = float("nan")
+    """Euclidean length of the direction vector, in raw parameter distance."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Direction(Result):
+    """A direction in parameter space, with the words that belong on its axis.
+
+    Parameters
+    ----------
+    vector : (P,), the objective's dtype; one step of 1.0 on the axis moves the parameters by it.
+    label : what it is, e.g. "random, seed 0" or "Hessian λ_max".
+    normalization : "filter", "layer", "unit" or "raw".
+    unit : what 1.0 on this axis means, in words.
+    seed : the seed it was drawn from, or None.
+    """
+
+    vector: Float[np.ndarray, " P"]
+    label: str
+    normalization: str
+    unit: str
+    seed: int | None = None
+
+    @property
+    def axis(self) -> Axis:
+        """The description without the vector."""
+        length = float(np.linalg.norm(self.vector.astype(np.float64, copy=False)))
+        return Axis(self.label, self.normalization, self.unit, self.seed, length)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Eigenpairs(Result):
+    """Extreme eigenpairs of a symmetric operator, with the residual of each.
+
+    Parameters
+    ----------
+    values : (k,), float64, descending; the first `largest` from the top end, the others from the bottom end.
+    vectors : (P, k), the operator's dtype, unit columns; (P, 0) in a partial result.
+    residuals : (k,), |Hv - λv|: true residuals in a finished result, Lanczos estimates in a partial one.
+    bounds : (k,), what each residual was held against.
+    criteria : (k,) of "relative" (tol·|λ|) or "floor" (floor·max|λ|), which of the two the bound was.
+    products : matrix-vector products in all, checks and verification included.
+    verification_products : how many of them `verify=True` spent.
+    multiplicity_checked : whether the claim "the k extreme ones, counted with multiplicity" is made.
+    largest : how many of the values are from the top end.
+    """
+
+    values: Float[np.ndarray, " k"]
+    vectors: Float[np.ndarray, "P n"]
+    residuals: Float[np.ndarray, " k"]
+    bounds: Float[np.ndarray, " k"]
+    criteria: tuple[str, ...]
+    products: int
+    outcome: Outcome
+    multiplicity_checked: bool
+    largest: int
+    seed: int
+    verification_products: int = 0
+    question: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def accepted(self) -> Bool[np.ndarray, " k"]:
+        """Which pairs meet their bound, (k,) bool."""
+        return self.residuals <= self.bounds
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Surface(Result):
+    """Loss over one or two directions: loss[j, i] at (alpha[i], beta[j]).
+
+    Parameters
+    ----------
+    alpha : (n,), float64, in the unit of axes[0].
+    beta : (m,), float64, in the unit of axes[1]; None for a curve.
+    loss : (m, n) or (n,), float64; NaN where not yet computed, and where the loss is NaN: `known` tells them apart.
+    known : same shape, bool: whether the point was computed.
+    metrics : name -> array of the same shape, the metrics evaluated in the same passes.
+    evaluations : points computed anew by this run (the others were reused).
+    """
+
+    alpha: Float[np.ndarray, " n"]
+    beta: Float[np.ndarray, " m"] | None
+    loss: Float[np.ndarray, "..."]
+    known: Bool[np.ndarray, "..."]
+    axes: tuple[Axis, ...]
+    outcome: Outcome
+    metrics: Mapping[str, Float[np.ndarray, "..."]] = dataclasses.field(default_factory=dict)
+    evaluations: int = 0
+    question: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        """Points known so far."""
+        return int(self.known.sum())
+
+    @property
+    def total(self) -> int:
+        """Points of the whole grid."""
+        return int(self.known.size)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SliceCurvature(Result):
+    """Curvature at the centre of a slice: the 2×2 Hessian [[A, B], [B, C]] in slice coordinates.
+
+    Parameters
+    ----------
+    A, B, C : ηᵀHη, ηᵀHδ, δᵀHδ for the two direction vectors as given.
+    kappa : (2,), float64, eigenvalues of [[A, B], [B, C]], descending.
+    kappa_per_length : (2,), the same per unit of raw parameter distance, [[A, B], [B, C]] against the Gram matrix.
+    kind : "minimum", "maximum", "saddle" or "flat" (some curvature is zero to rounding).
+    gradient : (2,), slope along each direction at the centre; NaN where the operator has no objective.
+    loss : loss at the centre; NaN where the operator has no objective.
+    gradient_norm : |∇L| at the centre over all parameters; NaN where the operator has no objective.
+    """
+
+    A: float
+    B: float
+    C: float
+    kappa: Float[np.ndarray, "2"]
+    kappa_per_length: Float[np.ndarray, "2"]
+    kind: str
+    axes: tuple[Axis, ...]
+    gradient: Float[np.ndarray, "2"] = dataclasses.field(default_factory=lambda: np.full(2, np.nan))
+    loss: float = float("nan")
+    gradient_norm: float = float("nan")
+    question: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _pack(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
+    """Replace arrays by references and nested results by tagged mappings."""
+    if isinstance(value, np.ndarray):
+        arrays[path] = value
+        return {"$array": path}
+    if isinstance(value, Result):
+        fields = {
+            field.name: _pack(getattr(value, field.name), f"{path}.{field.name}".lstrip("."), arrays)
+            for field in dataclasses.fields(value)
+        }
+        return {"$result": type(value).__name__, "fields": fields}
+    if isinstance(value, Mapping):
+        return {"$map": {key: _pack(item, f"{path}.{key}", arrays) for key, item in value.items()}}
+    if isinstance(value, (list, tuple)):
+        return {"$tuple": [_pack(item, f"{path}.{index}", arrays) for index, item in enumerate(value)]}
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def _unpack(cls: Any, packed: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Undo `_pack`; only the result types of this module are ever built."""
+    if not isinstance(packed, dict):
+        return packed
+    if "$array" in packed:
+        return arrays[packed["$array"]]
+    if "$map" in packed:
+        return {key: _unpack(cls, item, arrays) for key, item in packed["$map"].items()}
+    if "$tuple" in packed:
+        return tuple(_unpack(cls, item, arrays) for item in packed["$tuple"])
+    kinds = {kind.__name__: kind for kind in _all_results(Result)}
+    kind = kinds[packed["$result"]]
+    values = {name: _unpack(cls, item, arrays) for name, item in packed["fields"].items()}
+    if "outcome" in values:
+        values["outcome"] = Outcome(values["outcome"])
+    return kind(**values)
+
+
+def _all_results(base: type[Result]) -> list[type[Result]]:
+    """`base` and every class derived from it."""
+    return [base] + [found for child in base.__subclasses__() for found in _all_results(child)]
