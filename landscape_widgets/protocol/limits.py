@@ -1,0 +1,38 @@
+"""What a message from the page may hold at most: checked when it is decoded, before any work is queued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MAX_TEXT = 200
+"""Characters in any text that the page sends, ids included."""
+
+MAX_REPLY_TEXT = 20_000
+"""Characters in any text that the kernel sends, when its messages are decoded in tests."""
+
+MAX_SHOWN = 80
+"""Characters of a rejected value that an error message repeats."""
+
+MIN_RESOLUTION = 3
+MAX_RESOLUTION = 513
+"""Points an axis of a picture."""
+
+MIN_EXTENT = 1e-6
+MAX_EXTENT = 1e6
+"""Half the width of an axis, in its unit."""
+
+MIN_SEED = 0
+MAX_SEED = 2**63 - 1
+"""Seeds that every random generator takes."""
+
+MIN_INDEX = -1000
+MAX_INDEX = 1000
+"""Index of an eigenvector; negative ones count from the smallest eigenvalue."""
+
+BOUNDS: Mapping[tuple[str, str], tuple[float, float]] = {
+    ("PictureSettings", "resolution"): (MIN_RESOLUTION, MAX_RESOLUTION),
+    ("PictureSettings", "extent"): (MIN_EXTENT, MAX_EXTENT),
+    ("AxisChoice", "seed"): (MIN_SEED, MAX_SEED),
+    ("AxisChoice", "index"): (MIN_INDEX, MAX_INDEX),
+}
+"""Inclusive bounds of a number, by message class and field."""
