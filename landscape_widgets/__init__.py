@@ -27,7 +27,7 @@ _PUBLIC = {
 }
 _MODULES = {"directions": "compute.directions", "zoo": "zoo"}
 
-__all__ = sorted([*_PUBLIC, *_MODULES])
+__all__ = [*_PUBLIC, *_MODULES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

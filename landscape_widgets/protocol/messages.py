@@ -28,7 +28,7 @@ Tone = Literal["minimum", "maximum", "saddle", "flat", "unknown"]
 
 @dataclasses.dataclass(frozen=True)
 class AxisChoice:
-    """What an axis shows: a random direction by seed, or the index-th eigenvector (-1 is the smallest), or a given one."""
+    """What an axis shows: a random direction by seed, the index-th eigenvector (-1: the smallest), or a given one."""
 
     source: Source
     seed: int = 0

@@ -1,1 +1,1 @@
-"""compute operators."""
+"""Symmetric operators on parameter space, one matrix a file."""

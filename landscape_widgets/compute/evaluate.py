@@ -1,0 +1,74 @@
+"""Loss and metrics at many points of a plane, one batch a step."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from landscape_widgets.compute.objective import Objective
+from landscape_widgets.errors import InputError
+from landscape_widgets.results import Direction
+
+
+class PointEvaluator:
+    """Evaluates L(θ + α d1 + β d2): a row base θ + β d2, then one fused add a point.
+
+    Cost: one forward pass over the data a point.
+
+    Parameters
+    ----------
+    objective : the loss.
+    directions : one or two directions of P elements.
+    """
+
+    def __init__(self, objective: Objective, directions: Sequence[Direction]) -> None:
+        self.objective = objective
+        self._vectors = [objective.vector(item.vector, f"direction '{item.label}'") for item in directions]
+        self._base: Tensor = objective.center.clone()
+        self._row: tuple[float, ...] | None = None
+
+    def steps(self, point: Sequence[float]) -> Generator[None, None, dict[str, float]]:
+        """Evaluate one point (α,) or (α, β), yielding between batches; returns "loss" and the metrics."""
+        totals: dict[str, float] = {}
+        batches = self.objective.batches
+        for number, batch in enumerate(batches):
+            if number:
+                yield
+            # A replica is borrowed for one batch only: none is held across a yield.
+            with self.objective.replica(self._place(point)) as replica, torch.inference_mode():
+                loss, metrics = self.objective.forward(replica, batch)
+                share = batch.weight / batches.total_weight
+                for name, value in (("loss", loss.item()), *metrics.items()):
+                    totals[name] = totals.get(name, 0.0) + share * value
+        return totals
+
+    def _place(self, point: Sequence[float]) -> Float[Tensor, " P"]:
+        row = tuple(point[1:])
+        if row != self._row:
+            if row:
+                torch.add(self.objective.center, self._vectors[1], alpha=row[0], out=self._base)
+            self._row = row
+        return torch.add(self._base, self._vectors[0], alpha=point[0])
+
+
+def axis_points(extent: float | tuple[float, float], points: int) -> Float[np.ndarray, " n"]:
+    """Evenly spaced coordinates from lo to hi, symmetric to the last bit, with an exact zero where one belongs.
+
+    >>> axis_points(1.0, 5), axis_points((0.0, 3.0), 4)
+    (array([-1. , -0.5,  0. ,  0.5,  1. ]), array([0., 1., 2., 3.]))
+    """
+    try:
+        lo, hi = (-float(extent), float(extent)) if np.isscalar(extent) else (float(extent[0]), float(extent[1]))  # type: ignore[arg-type,index]
+    except (TypeError, ValueError, IndexError) as error:
+        raise InputError(f"expected extent as a number or (lo, hi), got {extent!r}", "pass for example 1.0") from error
+    if not (np.isfinite(lo) and np.isfinite(hi) and lo < hi):
+        raise InputError(
+            f"expected a finite extent with lo < hi, got ({lo}, {hi})", "pass a positive number, or (lo, hi)"
+        )
+    middle, half = (lo + hi) / 2, (hi - lo) / 2
+    steps = 2 * np.arange(points) - (points - 1)
+    return middle + half * (steps / (points - 1))

@@ -1,0 +1,89 @@
+"""The contract of a symmetric operator: products in bounded steps, and the forms they are asked in."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.sparse.linalg import LinearOperator
+from torch import Tensor
+
+from landscape_widgets.errors import InputError
+
+Steps = Generator[None, None, Tensor]
+"""Yields after every bounded piece of work and returns the product."""
+
+
+class SymmetricOperator:
+    """A real symmetric (P, P) matrix known by its products.
+
+    A subclass sets `size`, `dtype`, `device` and defines `product_steps`.
+    """
+
+    size: int
+    dtype: torch.dtype
+    device: torch.device
+
+    def product_steps(self, vector: Float[Tensor, " P"]) -> Steps:
+        """Compute the product with one (P,) vector of this operator's dtype, yielding after every batch."""
+        raise TypeError(f"{type(self).__name__} must define product_steps()")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(P, P)."""
+        return (self.size, self.size)
+
+    @property
+    def question(self) -> dict[str, Any]:
+        """What matrix this is, in plain values."""
+        return {"operator": type(self).__name__, "size": self.size, "dtype": str(self.dtype).removeprefix("torch.")}
+
+    def __matmul__(self, other: Any) -> Any:
+        """Product with a vector (P,) or with the columns of a matrix (P, k), in the form they came: torch or NumPy."""
+        operand = self._check(other)
+        if operand.ndim == 1:
+            product = self.product(operand)
+        else:
+            columns = [self.product(column) for column in operand.T]
+            product = torch.stack(columns, dim=1) if columns else torch.zeros_like(operand)
+        return product.cpu().numpy() if isinstance(other, np.ndarray) else product
+
+    def product(self, vector: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
+        """The product with one vector, all steps at once."""
+        steps = self.product_steps(vector.contiguous())
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: Tensor = end.value
+                return result
+
+    def to_scipy(self) -> LinearOperator:
+        """The same matrix as a `scipy.sparse.linalg.LinearOperator` (products on this operator's device)."""
+        dtype = np.dtype(str(self.dtype).removeprefix("torch."))
+        return LinearOperator(
+            self.shape,
+            matvec=lambda x: self @ np.asarray(x).reshape(-1),
+            matmat=lambda X: self @ np.asarray(X),
+            rmatvec=lambda x: self @ np.asarray(x).reshape(-1),
+            dtype=dtype,
+        )
+
+    def to_dense(self) -> Float[np.ndarray, "P P"]:
+        """The dense (P, P) matrix, float64, from P products: for small P and for checks."""
+        identity = torch.eye(self.size, dtype=self.dtype, device=self.device)
+        dense: Tensor = self @ identity
+        return dense.cpu().numpy().astype(np.float64)
+
+    def _check(self, other: Any) -> Tensor:
+        operand = torch.as_tensor(other)
+        if operand.ndim not in (1, 2) or operand.shape[0] != self.size or not operand.is_floating_point():
+            raise InputError(
+                f"expected a real floating-point vector ({self.size},) or matrix ({self.size}, k), "
+                f"got shape {tuple(operand.shape)} of {operand.dtype}",
+                "flatten the parameters into one vector first",
+            )
+        return operand.detach().to(dtype=self.dtype, device=self.device)

@@ -1,0 +1,170 @@
+"""Named parameters as one flat vector: order, shapes, and the filter and layer blocks of normalisation."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from landscape_widgets.errors import InputError, ModelError
+
+Selection = Callable[[str, Tensor], bool] | Collection[str] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """One parameter tensor inside the flat vector: elements start to stop, of the given shape."""
+
+    name: str
+    shape: torch.Size
+    start: int
+    stop: int
+
+    @property
+    def is_weight(self) -> bool:
+        """Whether it has filters (two dimensions or more); biases and norm vectors have none."""
+        return len(self.shape) >= 2
+
+    def rows(self, flat: Tensor) -> Tensor:
+        """View this block of a flat (P,) vector as (filters, elements a filter)."""
+        return flat[self.start : self.stop].view(self.shape[0], -1)
+
+
+class ParameterLayout:
+    """The order of the selected parameters in the flat vector of length `size`."""
+
+    def __init__(self, named: Sequence[tuple[str, Tensor]]) -> None:
+        blocks, start = [], 0
+        for name, tensor in named:
+            blocks.append(Block(name, tensor.shape, start, start + tensor.numel()))
+            start += tensor.numel()
+        self.blocks = tuple(blocks)
+        self.size = start
+
+    def split(self, flat: Float[Tensor, " P"]) -> list[Tensor]:
+        """Views of a flat vector, one a parameter, in order."""
+        return [flat[block.start : block.stop].view(block.shape) for block in self.blocks]
+
+    def join(self, tensors: Sequence[Tensor]) -> Float[Tensor, " P"]:
+        """One new flat vector from one tensor a parameter."""
+        return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+class Replica:
+    """A private deep copy of a module whose selected parameters are views of one flat vector.
+
+    Writing into `flat` moves the model; nothing the user holds shares memory with it. A replica
+    serves one thread at a time.
+    """
+
+    def __init__(self, module: nn.Module, names: Collection[str], dtype: torch.dtype, device: torch.device) -> None:
+        self.module = copy_module(module).to(device=device)
+        _convert_floating(self.module, dtype)
+        named = [(name, parameter) for name, parameter in self.module.named_parameters() if name in names]
+        self.layout = ParameterLayout(named)
+        self.parameters = [parameter for _, parameter in named]
+        self.flat = torch.empty(self.layout.size, dtype=dtype, device=device)
+        for parameter in self.module.parameters():
+            parameter.requires_grad_(False)
+            parameter.grad = None
+        for parameter, view in zip(self.parameters, self.layout.split(self.flat), strict=True):
+            view.copy_(parameter.data)
+            parameter.data = view
+            parameter.requires_grad_(True)
+
+    def move_to(self, theta: Float[Tensor, " P"]) -> None:
+        """Copy a flat vector into the parameters (invalidates graphs retained on this replica)."""
+        with torch.no_grad():
+            self.flat.copy_(theta)
+
+
+def _convert_floating(module: nn.Module, dtype: torch.dtype) -> None:
+    """Convert real floating-point parameters and buffers; `.to(dtype)` would also discard imaginary parts."""
+    for part in module.modules():
+        for name, buffer in part.named_buffers(recurse=False):
+            if buffer.is_floating_point():
+                setattr(part, name, buffer.to(dtype))
+    for parameter in module.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.to(dtype)
+
+
+def copy_module(module: nn.Module) -> nn.Module:
+    """Deep-copy a module, or raise `ModelError` naming the attribute that cannot be copied."""
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:
+        culprit = _uncopyable_attribute(module)
+        raise ModelError(
+            f"expected a module that copy.deepcopy accepts, but {culprit} cannot be copied ({error})",
+            "remove or detach that attribute (a lock, file, or non-leaf tensor), or give the module a __deepcopy__",
+        ) from error
+
+
+def _uncopyable_attribute(module: nn.Module) -> str:
+    """The dotted name of the first attribute that deepcopy refuses."""
+    for path, part in module.named_modules():
+        for name, value in _own_attributes(part):
+            try:
+                copy.deepcopy(value)
+            except Exception:  # noqa: BLE001 -- any refusal counts
+                return f"attribute '{path}.{name}'".replace("'.", "'") + f" of type {type(value).__name__}"
+    return f"the module {type(module).__name__}"
+
+
+def _own_attributes(module: nn.Module) -> Iterator[tuple[str, object]]:
+    """Attributes, parameters and buffers of one module, without its submodules."""
+    for name, value in vars(module).items():
+        if name in ("_parameters", "_buffers"):
+            yield from value.items()
+        elif name != "_modules":
+            yield name, value
+
+
+def select_parameters(module: nn.Module, selection: Selection) -> list[tuple[str, Tensor]]:
+    """The parameters to move: trainable ones by default, else those named or accepted by a predicate."""
+    named: dict[str, Tensor] = dict(module.named_parameters())
+    if not named:
+        raise ModelError(
+            f"expected a module with parameters, got {type(module).__name__} with none",
+            "pass a model that has at least one nn.Parameter",
+        )
+    if selection is None:
+        chosen = [(name, tensor) for name, tensor in named.items() if tensor.requires_grad]
+    elif callable(selection):
+        chosen = [(name, tensor) for name, tensor in named.items() if selection(name, tensor)]
+    else:
+        unknown = sorted(set(selection) - set(named))
+        if isinstance(selection, str) or unknown:
+            raise InputError(
+                f"expected parameter names of the model, got {selection if isinstance(selection, str) else unknown}",
+                f"choose among {', '.join(list(named)[:8])}{' …' if len(named) > 8 else ''}",
+            )
+        chosen = [(name, tensor) for name, tensor in named.items() if name in set(selection)]
+    if not chosen:
+        raise ModelError(
+            f"expected at least one parameter to move, got none of {len(named)} (all frozen or none selected)",
+            "set requires_grad, or pass parameters=[names] or a predicate that accepts some",
+        )
+    _check_dtypes(chosen)
+    return chosen
+
+
+def _check_dtypes(chosen: Sequence[tuple[str, Tensor]]) -> None:
+    """Refuse complex and integer parameters, and a mixture of devices."""
+    for name, tensor in chosen:
+        if not tensor.is_floating_point():
+            raise ModelError(
+                f"expected real floating-point parameters, got '{name}' of dtype {tensor.dtype}",
+                "leave it out with parameters=, or represent it by real tensors (torch.view_as_real)",
+            )
+    devices = {str(tensor.device) for _, tensor in chosen}
+    if len(devices) > 1:
+        raise ModelError(
+            f"expected all parameters on one device, got {sorted(devices)}",
+            "move the model to one device first: model.to(device)",
+        )
