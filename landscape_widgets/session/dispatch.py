@@ -11,6 +11,7 @@ from landscape_widgets.errors import LandscapeError, ProtocolError
 from landscape_widgets.protocol import limits
 from landscape_widgets.protocol.codec import decode, fields_of, optional
 from landscape_widgets.protocol.messages import Error, Hello
+from landscape_widgets.session.scheduler import default_scheduler
 
 MAX_ERROR_TEXT = 500
 """Characters of a message or an advice of an exception that reach the page."""
@@ -28,18 +29,18 @@ class Dispatcher:
     ----------
     handlers : what to do with each class of message, on the scheduler's thread.
     reply : sends an `Error`, on the scheduler's thread (on the caller's where `enqueue` refuses).
-    enqueue : runs a function soon, in order: `Scheduler.call`.
+    enqueue : runs a function soon, in order; by default `default_scheduler().call`.
     """
 
     def __init__(
         self,
         handlers: Mapping[type, Callable[[Any], None]],
         reply: Callable[[Error], object],
-        enqueue: Callable[[Callable[[], None]], None],
+        enqueue: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self._handlers = dict(handlers)
         self._reply = reply
-        self._enqueue = enqueue
+        self._enqueue = default_scheduler().call if enqueue is None else enqueue
 
     def __call__(self, content: object, buffers: Sequence[object] = ()) -> None:
         """Take one message as it came from the page; never raises. No message from the page has buffers."""

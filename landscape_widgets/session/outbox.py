@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape_widgets.errors import LandscapeError
+from landscape_widgets.errors import InputError, LandscapeError, ProtocolError
 from landscape_widgets.protocol.codec import encode, pack
 from landscape_widgets.protocol.messages import MAX_UNACKNOWLEDGED, Error, Frame, Result, Tile
 
@@ -27,10 +27,10 @@ class _Pending:
 
     index: list[np.ndarray]
     values: list[np.ndarray]
-    level: int
-    done: int
-    total: int
-    seconds_left: float | None
+    level: int = 0
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None
 
 
 class TileOutbox:
@@ -64,7 +64,7 @@ class TileOutbox:
         self._clock = clock
         self._call_later = call_later
         self._lock = threading.RLock()
-        self._outgoing: deque[tuple[Any, list[memoryview]]] = deque()
+        self._outgoing: deque[tuple[dict[str, Any], list[memoryview]]] = deque()
         self._sending = False
         self._failures = 0
         self._attached = False
@@ -74,7 +74,7 @@ class TileOutbox:
         self._unacknowledged: set[int] = set()
         self._frame: Frame | None = None
         self._pending: _Pending | None = None
-        self._finals: list[Result | Error] = []
+        self._finals: list[dict[str, Any]] = []
         self._finished = False
         self._deadline = 0.0
 
@@ -106,7 +106,11 @@ class TileOutbox:
         self._drain()
 
     def begin(self, id: str, run: int, frame: Frame | None) -> None:
-        """Start a picture (`run` rises); an earlier one's unsent points are dropped, its end is sent."""
+        """Start a picture (`run` rises); an earlier one's unsent points are dropped, its end is sent.
+
+        Raises `ProtocolError` for a frame that cannot be sent, e.g. one that holds NaN.
+        """
+        _check_frame(frame)
         with self._lock:
             self._drop()
             self._id, self._run, self._seq = id, run, 0
@@ -132,20 +136,22 @@ class TileOutbox:
         index, values : (n,), flat row-major positions and their losses; n may be 0.
         level, done, total, seconds_left : as in `Tile`; of merged ones the latest counts.
         frame : a newer head of the picture, to go with the next tile.
+
+        Raises `InputError` or `ProtocolError` for what could not be sent, here rather than when an ack comes.
         """
-        where, loss = np.array(index).reshape(-1), np.array(values).reshape(-1)
-        if where.size != loss.size:
-            raise LandscapeError(f"expected one value an index, got {loss.size} for {where.size}")
+        where, loss = _points(index, values, total)
+        _check_frame(frame)
         with self._lock:
             if self._run is None:
-                raise LandscapeError("expected begin() before add()")
+                raise InputError("expected begin() before add()", "call begin with the picture's frame")
             if not self._attached or self._finished:
                 return
             self._frame = frame or self._frame
-            pending = self._pending or _Pending([], [], level, done, total, seconds_left)
+            pending = self._pending or _Pending([], [])
             pending.index.append(where)
             pending.values.append(loss)
-            pending.level, pending.done, pending.total, pending.seconds_left = level, done, total, seconds_left
+            pending.level, pending.done, pending.total = int(level), int(done), int(total)
+            pending.seconds_left = None if seconds_left is None else float(seconds_left)
             self._pending = pending
             self._pump()
         self._drain()
@@ -167,9 +173,13 @@ class TileOutbox:
         return empty
 
     def finish(self, message: Result | Error) -> None:
-        """End the picture: this goes after its last tile, which may wait for acks, but not beyond the patience."""
+        """End the picture: this goes after its last tile, which may wait for acks, but not beyond the patience.
+
+        A result that cannot be sent, e.g. one that holds NaN, becomes an `Error` that says so.
+        """
+        final = _encode_final(message)
         with self._lock:
-            self._finals.append(message)
+            self._finals.append(final)
             self._finished = True
             self._deadline = self._clock() + self._patience
             self._pump()
@@ -179,9 +189,13 @@ class TileOutbox:
             self._watch(self._patience)
 
     def post(self, message: Any) -> None:
-        """Send a message that belongs to no picture, after those already sent."""
+        """Send a message that belongs to no picture, after those already sent; a `Result` as in `finish`.
+
+        Raises `ProtocolError` for any other message that cannot be sent.
+        """
+        content = _encode_final(message) if isinstance(message, (Result, Error)) else encode(message)
         with self._lock:
-            self._outgoing.append((message, []))
+            self._outgoing.append((content, []))
         self._drain()
 
     def poll(self, now: float | None = None) -> None:
@@ -216,10 +230,18 @@ class TileOutbox:
             frame=self._frame,
             arrays=headers,
         )
-        self._outgoing.append((tile, buffers))
+        self._outgoing.append((encode(tile), buffers))
         self._unacknowledged.add(self._seq)
         self._seq += 1
         self._frame = self._pending = None
+
+    def _forget(self, content: dict[str, Any]) -> None:
+        """Count a message that was not sent; no ack can come for it."""
+        with self._lock:
+            self._failures += 1
+            if content["kind"] == "tile" and content["run"] == self._run:
+                self._unacknowledged.discard(content["seq"])
+                self._pump()
 
     def _drop(self) -> None:
         """Forget unsent points and free the end that waits behind them."""
@@ -235,12 +257,12 @@ class TileOutbox:
                 if self._sending or not self._outgoing:
                     return
                 self._sending = True
-                message, buffers = self._outgoing.popleft()
+                content, buffers = self._outgoing.popleft()
             try:
-                self._send(encode(message), buffers)
+                self._send(content, buffers)
             except Exception:  # noqa: BLE001 - a broken line to the page must not end a computation
-                self._failures += 1
-                _log.exception("a %s could not be sent to the page", type(message).__name__)
+                _log.exception("a %s could not be sent to the page", content["kind"])
+                self._forget(content)
             finally:
                 with self._lock:
                     self._sending = False
@@ -253,3 +275,32 @@ class TileOutbox:
             self._call_later(seconds, self.poll)
         except LandscapeError:
             self.poll(float("inf"))
+
+
+def _points(index: np.ndarray, values: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Copies of both, in the dtypes of the wire; infinite where a value is beyond float32."""
+    where, loss = np.asarray(index).reshape(-1), np.asarray(values).reshape(-1)
+    if where.size != loss.size:
+        raise InputError(f"expected one value an index, got {loss.size} for {where.size}", "pass both in one order")
+    if where.size == 0:
+        return np.empty(0, np.int32), np.empty(0, np.float32)
+    if where.dtype.kind not in "iu" or loss.dtype.kind not in "fiu":
+        raise InputError(f"expected integers and floats, got {where.dtype} and {loss.dtype}", "convert them")
+    if where.min() < 0 or where.max() >= min(total, 2**31):
+        raise InputError(f"expected indices from 0 below {total}, got {where.min()} to {where.max()}", "check the grid")
+    with np.errstate(over="ignore"):
+        return where.astype(np.int32), loss.astype(np.float32)
+
+
+def _check_frame(frame: Frame | None) -> None:
+    if frame is not None:
+        encode(frame)
+
+
+def _encode_final(message: Result | Error) -> dict[str, Any]:
+    """Encode the end of a request; it must reach the page, so what cannot be encoded becomes an error."""
+    try:
+        return encode(message)
+    except ProtocolError as error:
+        _log.exception("a %s could not be encoded", type(message).__name__)
+        return encode(Error(message.id, message.purpose, error.message, error.advice))

@@ -144,11 +144,9 @@ class Scheduler:
 
     def _find(self, which: Hashable | Job[Any]) -> Job[Any] | None:
         """The job itself, or the latest of a key, if it may still be stopped."""
-        for job in reversed(self._jobs):
-            meant = which in (job, job.key)
-            if meant and job._stop is None and not job._ending:
-                return job
-        return None
+        meant: list[Job[Any]] = [job for job in self._jobs if which in (job, job.key)]
+        alive = [job for job in meant if job._stop is None and not job._ending]
+        return alive[-1] if alive else None
 
     def _set_paused(self, which: Hashable | Job[Any], paused: bool) -> bool:
         with self._changed:
