@@ -14,7 +14,7 @@ export type Height = "log" | "linear";
 export type Purpose = "hello" | "picture" | "eigenpairs" | "settings";
 export type Tone = "minimum" | "maximum" | "saddle" | "flat" | "unknown";
 
-/** What an axis shows: a random direction by seed, or the index-th eigenvector (-1 is the smallest), or a given one. */
+/** What an axis shows: a random direction by seed, the index-th eigenvector (-1: the smallest), or a given one. */
 export interface AxisChoice {
   readonly source: Source;
   readonly seed: number;

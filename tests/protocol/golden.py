@@ -1,0 +1,119 @@
+"""One example of each message as JSON with its buffers, read by pytest and by vitest.
+
+`python tests/protocol/golden.py --write` writes tests/golden/*.json from the declarations of today.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landscape_widgets.protocol import messages as m
+from landscape_widgets.protocol.codec import encode, pack
+
+FOLDER = Path(__file__).parents[1] / "golden"
+
+
+def _axis(label: str, seed: int | None) -> m.AxisInfo:
+    return m.AxisInfo(
+        label=label,
+        normalization="unit",
+        unit="raw parameter distance",
+        seed=seed,
+        length=1.0,
+        lo=-1.0,
+        hi=1.0,
+        points=7,
+    )
+
+
+FRAME = m.Frame(
+    alpha=_axis("Hessian λ_max", None),
+    beta=_axis("random, seed 3", 3),
+    levels=(3, 7),
+    angle=90.0,
+    loss=0.25,
+    gradient_norm=None,
+    preview=m.Preview(loss=0.25, gradient_alpha=0.0, gradient_beta=-0.5, a=8.0, b=0.0, c=-2.0),
+    verdict=m.Verdict(title="Saddle", text="Up along λ_max, down along the other.", tone="saddle"),
+    caption="digits MLP, mean cross-entropy",
+)
+
+ALPHA = m.AxisChoice(source="hessian", index=-1)
+BETA = m.AxisChoice(source="random", seed=3)
+PICTURE = m.PictureSettings(alpha=ALPHA, beta=BETA, scale="filter", extent=0.5, resolution=49)
+
+
+def _tile(name: str, index: list[int], loss: list[float], **fields: Any) -> dict[str, Any]:
+    arrays = {"index": np.array(index, dtype=np.int64), "loss": np.array(loss, dtype=np.float64)}
+    headers, buffers = pack(arrays)
+    defaults = {"id": "q1", "run": 2, "seq": 0, "level": 0, "done": len(index), "total": 49, "seconds_left": 1.5}
+    tile = m.Tile(**{**defaults, "frame": None, **fields}, arrays=headers)
+    with np.errstate(over="ignore"):
+        narrowed = [float(np.float32(value)) for value in loss]
+    expect = {
+        "index": index,
+        "loss": [value if np.isfinite(value) else str(value) for value in narrowed],
+        "frame": tile.frame is not None,
+    }
+    return _case(name, tile, buffers, **expect)
+
+
+def _case(name: str, message: Any, buffers: list[memoryview] | None = None, **expect: Any) -> dict[str, Any]:
+    encoded = [base64.b64encode(buffer).decode() for buffer in buffers or []]
+    direction = "to page" if type(message) in m.TO_PAGE else "from page"
+    expect = {"type": type(message).__name__, "direction": direction, **expect}
+    return {"name": name, "message": encode(message), "buffers": encoded, "expect": expect}
+
+
+def cases() -> list[dict[str, Any]]:
+    """Every example, in a fixed order."""
+    nan, infinite = float("nan"), float("inf")
+    pairs = (m.Pair(0, 12.5, 1e-4, True), m.Pair(-1, nan, None, False))
+    verdict = m.Verdict(title="Minimum", text="Up in both directions.", tone="minimum")
+    return [
+        _tile("tile-with-frame", [0, 3, 24, 48], [1.5, nan, 0.1, infinite], frame=FRAME, level=0),
+        _tile("tile", [1, 2], [2.25, -0.5], seq=1, level=3, done=6, seconds_left=None),
+        _tile("tile-of-no-points", [], [], frame=FRAME, run=3, done=0),
+        _tile("tile-beyond-float32", [5], [1e300], seq=2, done=7),
+        _case("progress", m.Progress("q2", "eigenpairs", "Lanczos step 12", 12, None, infinite, pairs)),
+        _case(
+            "result",
+            m.Result("q1", "picture", "converged", "", pairs, 140, 2401, 3.5, verdict),
+        ),
+        _case("result-of-settings", m.Result("q3", "settings", "complete", "")),
+        _case("error", m.Error("q4", "picture", "expected a scalar loss, got shape (7,)", "return loss.mean()")),
+        _case("error-without-id", m.Error(None, None, "expected protocol version 1, got 0", "reload the page")),
+        _case("hello", m.Hello("q0")),
+        _case("picture-request", m.PictureRequest("q1", PICTURE)),
+        _case("settings-request", m.SettingsRequest("q3", m.ViewSettings("surface", "log"))),
+        _case("cancel", m.Cancel("q5", "eigenpairs")),
+        _case("ack", m.Ack(run=2, seq=1)),
+    ]
+
+
+def text(case: dict[str, Any]) -> str:
+    """What the file of a case holds."""
+    return json.dumps(case, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write() -> None:
+    """Write every case, and remove files of cases that are no more."""
+    FOLDER.mkdir(exist_ok=True)
+    names = {f"{case['name']}.json" for case in cases()}
+    for path in FOLDER.glob("*.json"):
+        if path.name not in names:
+            path.unlink()
+    for case in cases():
+        (FOLDER / f"{case['name']}.json").write_text(text(case), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--write"]:
+        raise SystemExit("usage: python tests/protocol/golden.py --write")
+    write()
