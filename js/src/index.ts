@@ -1,0 +1,22 @@
+// What the bundle offers to the loaders: one entry a widget, and nothing that lives outside a view.
+
+import type { WidgetModel } from "./protocol/channel";
+import { ExplorerView } from "./views/explorer/view";
+
+interface RenderContext {
+  readonly model: WidgetModel;
+  readonly el: HTMLElement;
+  readonly signal?: AbortSignal;
+}
+
+export const explorer = {
+  /** Mounts a view; it goes when `signal` aborts or the returned function is called, whichever is first. */
+  render({ model, el, signal }: RenderContext): () => void {
+    const owner = new AbortController();
+    const end = () => owner.abort();
+    if (signal?.aborted) end();
+    signal?.addEventListener("abort", end, { once: true, signal: owner.signal });
+    if (!owner.signal.aborted) new ExplorerView(model, el, owner.signal).mount();
+    return end;
+  },
+};

@@ -1,0 +1,56 @@
+// The camera of the surface: plain geometry.
+
+export interface Vector {
+  readonly x: number;
+  readonly y: number;
+  readonly z: number;
+}
+
+export interface Camera {
+  readonly eye: Vector;
+  readonly center: Vector;
+  readonly up: Vector;
+}
+
+/** From the front and above: the valley opens towards the reader. */
+export const HOME: Camera = {
+  eye: { x: 1.05, y: -1.35, z: 0.72 },
+  center: { x: 0.02, y: 0, z: -0.14 },
+  up: { x: 0, y: 0, z: 1 },
+};
+
+const STEEPEST = (85 * Math.PI) / 180;
+const [NEAREST, FARTHEST] = [0.5, 6];
+
+/** Turns the camera around what it looks at, in radians; it never goes over the top. */
+export function orbit(camera: Camera, azimuth: number, elevation: number): Camera {
+  const { radius, around, above } = spherical(camera);
+  const height = Math.min(Math.max(above + elevation, -STEEPEST), STEEPEST);
+  return place(camera, radius, around + azimuth, height);
+}
+
+/** Moves the camera along its line of sight: a factor below 1 comes nearer. */
+export function zoom(camera: Camera, factor: number): Camera {
+  const { radius, around, above } = spherical(camera);
+  return place(camera, Math.min(Math.max(radius * factor, NEAREST), FARTHEST), around, above);
+}
+
+function spherical({ eye, center }: Camera): { radius: number; around: number; above: number } {
+  const [x, y, z] = [eye.x - center.x, eye.y - center.y, eye.z - center.z];
+  const radius = Math.hypot(x, y, z) || 1;
+  return { radius, around: Math.atan2(y, x), above: Math.asin(z / radius) };
+}
+
+function place(camera: Camera, radius: number, around: number, above: number): Camera {
+  const { center } = camera;
+  const flat = radius * Math.cos(above);
+  return {
+    ...camera,
+    up: { x: 0, y: 0, z: 1 },
+    eye: {
+      x: center.x + flat * Math.cos(around),
+      y: center.y + flat * Math.sin(around),
+      z: center.z + radius * Math.sin(above),
+    },
+  };
+}

@@ -1,0 +1,113 @@
+// What every picture shares: the question it answers, and the plotly figure it becomes.
+
+import { number } from "../protocol/format";
+import type { AxisInfo } from "../protocol/messages";
+import type { Heights, HeightScale } from "./heights";
+import type { Mesh, Points } from "./mesh";
+import { PALETTES, type Palette, type Theme } from "./palette";
+
+export type Attributes = Record<string, unknown>;
+
+/** What is drawn, and how; heights is null where no value can be drawn. */
+export interface Scene {
+  readonly points: Points;
+  readonly mesh: Mesh | null;
+  readonly heights: Heights | null;
+  readonly scale: HeightScale;
+  readonly theme: Theme;
+  readonly font: string;
+}
+
+/** A figure in plotly's terms. Figures of equal key differ only in `values`, the attributes of trace 0. */
+export interface Figure {
+  readonly key: string;
+  readonly data: readonly Attributes[];
+  readonly layout: Attributes;
+  readonly values: Attributes;
+  readonly threeD: boolean;
+}
+
+export function palette(scene: Scene): Palette {
+  return PALETTES[scene.theme];
+}
+
+/** Text for plotly, which reads some HTML: shown as it is written. */
+export function plain(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+export function axisTitle(name: "α" | "β", axis: AxisInfo): string {
+  const words = axis.label === "" ? name : `${name} · ${axis.label}`;
+  return axis.unit === "" ? words : `${words} (${axis.unit})`;
+}
+
+export function centreLabel(scene: Scene): string {
+  return `model, loss ${number(scene.points.frame.loss, 2)}`;
+}
+
+/** Whether the model itself lies in the window. */
+export function centreInside({ points: { frame } }: Scene): boolean {
+  return [frame.alpha, frame.beta].every((axis) => axis.lo <= 0 && axis.hi >= 0);
+}
+
+export function colorbar(scene: Scene, heights: Heights): Attributes {
+  const { muted } = palette(scene);
+  return {
+    title: { text: "loss", side: "top", font: { size: 11, color: muted } },
+    tickmode: "array",
+    tickvals: heights.ticks,
+    ticktext: heights.labels,
+    tickfont: { size: 10, color: muted },
+    ticklen: 0,
+    thickness: 10,
+    outlinewidth: 0,
+    len: 0.62,
+    x: 1,
+    xanchor: "right",
+    xpad: 0,
+    y: 0.5,
+  };
+}
+
+export function baseLayout(scene: Scene): Attributes {
+  const colours = palette(scene);
+  return {
+    autosize: true,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: scene.font, size: 12, color: colours.text },
+    hoverlabel: {
+      bgcolor: colours.panel,
+      bordercolor: colours.border,
+      align: "left",
+      font: { family: scene.font, size: 12, color: colours.text },
+    },
+    showlegend: false,
+    uirevision: "kept",
+    separators: ".",
+    dragmode: "zoom",
+  };
+}
+
+/** Hover texts, row by row; a value that is not computed says so. */
+export function hoverTexts(mesh: Mesh): string[][] {
+  const width = mesh.x.length;
+  const rough = mesh.stage === "quadratic" ? "≈ " : "≈ interpolated ";
+  const columns = [...mesh.x].map((alpha) => `α ${number(alpha)}<br>β `);
+  return [...mesh.y].map((beta, row) => {
+    const place = `${number(beta)}<br>loss `;
+    return columns.map((column, i) => {
+      const at = row * width + i;
+      return `${column}${place}${mesh.exact[at] === 1 ? "" : rough}${number(mesh.z[at])}`;
+    });
+  });
+}
+
+/** The identity of a figure's structure. */
+export function keyOf(view: string, scene: Scene, ...more: readonly unknown[]): string {
+  const { frame } = scene.points;
+  const { heights, mesh } = scene;
+  const bounds = heights === null ? null : [heights.lo, heights.hi, heights.ticks];
+  const kind = mesh?.stage === "quadratic";
+  return JSON.stringify([view, scene.theme, scene.scale, frame.alpha, frame.beta, frame.loss, bounds, kind, ...more]);
+}

@@ -1,0 +1,167 @@
+// From points as they arrive to a mesh that can be drawn: nothing computed is ever replaced, no hole ever filled.
+
+import { coordinates, levelIndices } from "../protocol/grid";
+import type { Frame } from "../protocol/messages";
+
+/** A rectangular mesh: z[row * x.length + column], NaN where there is a hole; exact is 1 where the value is computed. */
+export interface Mesh {
+  readonly x: Float64Array;
+  readonly y: Float64Array;
+  readonly z: Float32Array;
+  readonly exact: Uint8Array;
+  /** "quadratic": the model from the centre; "exact": a complete level; "refining": the next one, partly interpolated. */
+  readonly stage: "quadratic" | "refining" | "exact";
+}
+
+export interface Points {
+  readonly frame: Frame;
+  readonly values: Float32Array;
+  readonly known: Uint8Array;
+  /** Points an axis of the finest complete level, 0 where there is none. */
+  readonly level: number;
+  readonly done: number;
+}
+
+const PREVIEW_POINTS = 25;
+
+/** The mesh to draw now, or null while there is nothing to show. */
+export function meshOf(points: Points): Mesh | null {
+  const which = points.frame.levels.indexOf(points.level);
+  if (which < 0) return quadraticMesh(points.frame);
+  const coarse = levelGrid(points, which);
+  const last = which === points.frame.levels.length - 1;
+  if (last || points.done <= coarse.columns.length * coarse.rows.length) return exactMesh(points, coarse);
+  return refiningMesh(points, coarse, levelGrid(points, which + 1));
+}
+
+interface Grid {
+  readonly columns: Int32Array;
+  readonly rows: Int32Array;
+}
+
+function levelGrid({ frame }: Points, which: number): Grid {
+  const levels = frame.levels.length;
+  return {
+    columns: levelIndices(frame.alpha.points, levels, which),
+    rows: levelIndices(frame.beta.points, levels, which),
+  };
+}
+
+function pick(all: Float64Array, indices: Int32Array): Float64Array {
+  return Float64Array.from(indices, (index) => all[index] as number);
+}
+
+function emptyMesh(points: Points, grid: Grid, stage: Mesh["stage"]): Mesh {
+  const size = grid.columns.length * grid.rows.length;
+  return {
+    x: pick(coordinates(points.frame.alpha), grid.columns),
+    y: pick(coordinates(points.frame.beta), grid.rows),
+    z: new Float32Array(size).fill(Number.NaN),
+    exact: new Uint8Array(size),
+    stage,
+  };
+}
+
+function exactMesh(points: Points, grid: Grid): Mesh {
+  const mesh = emptyMesh(points, grid, "exact");
+  copyKnown(points, grid, mesh);
+  return mesh;
+}
+
+function copyKnown(points: Points, grid: Grid, mesh: Mesh): void {
+  const width = points.frame.alpha.points;
+  let at = 0;
+  for (const row of grid.rows) {
+    for (const column of grid.columns) {
+      const from = row * width + column;
+      if (points.known[from] === 1) {
+        mesh.z[at] = drawable(points.values[from] as number);
+        mesh.exact[at] = 1;
+      }
+      at += 1;
+    }
+  }
+}
+
+function drawable(value: number): number {
+  return Number.isFinite(value) ? value : Number.NaN;
+}
+
+function refiningMesh(points: Points, coarse: Grid, fine: Grid): Mesh {
+  const mesh = emptyMesh(points, fine, "refining");
+  copyKnown(points, fine, mesh);
+  const across = brackets(fine.columns, coarse.columns);
+  const along = brackets(fine.rows, coarse.rows);
+  const width = points.frame.alpha.points;
+  let at = 0;
+  for (const [top, bottom, down] of along) {
+    for (const [left, right, over] of across) {
+      if (mesh.exact[at] !== 1) {
+        const upper = blend(points.values, top * width + left, top * width + right, over);
+        const lower = blend(points.values, bottom * width + left, bottom * width + right, over);
+        mesh.z[at] = drawable(down === 0 ? upper : upper + down * (lower - upper));
+      }
+      at += 1;
+    }
+  }
+  return mesh;
+}
+
+function blend(values: Float32Array, from: number, to: number, part: number): number {
+  const start = values[from] as number;
+  return part === 0 ? start : start + part * ((values[to] as number) - start);
+}
+
+/** For each fine index the coarse ones around it, and the part of the way between them. */
+function brackets(fine: Int32Array, coarse: Int32Array): [number, number, number][] {
+  let cell = 0;
+  return [...fine].map((index) => {
+    while (cell < coarse.length - 2 && (coarse[cell + 1] as number) <= index) cell += 1;
+    const low = coarse[cell] as number;
+    const high = coarse[Math.min(cell + 1, coarse.length - 1)] as number;
+    if (index === low || high === low) return [low, low, 0];
+    return index === high ? [high, high, 0] : [low, high, (index - low) / (high - low)];
+  });
+}
+
+/** The quadratic model loss + g·x + ½ xᵀHx over the window, or null where it is not known. */
+function quadraticMesh(frame: Frame): Mesh | null {
+  const model = frame.preview;
+  if (model === null) return null;
+  const x = coordinates({ ...frame.alpha, points: PREVIEW_POINTS });
+  const y = coordinates({ ...frame.beta, points: PREVIEW_POINTS });
+  const z = new Float32Array(x.length * y.length);
+  y.forEach((beta, row) => {
+    x.forEach((alpha, column) => {
+      z[row * x.length + column] = quadratic(model, alpha, beta);
+    });
+  });
+  return { x, y, z, exact: new Uint8Array(z.length), stage: "quadratic" };
+}
+
+export function quadratic(model: NonNullable<Frame["preview"]>, alpha: number, beta: number): number {
+  const slope = model.gradient_alpha * alpha + model.gradient_beta * beta;
+  return model.loss + slope + 0.5 * (model.a * alpha * alpha + 2 * model.b * alpha * beta + model.c * beta * beta);
+}
+
+/** Rows that share the mesh's memory, as plotly takes them. */
+export function rowsOf(z: Float32Array, width: number): Float32Array[] {
+  return Array.from({ length: z.length / width }, (_, row) => z.subarray(row * width, (row + 1) * width));
+}
+
+/** The known values along the centre row (alpha) or column (beta), NaN where a value is a hole. */
+export function curveOf(points: Points, along: "alpha" | "beta"): { at: number[]; loss: number[] } {
+  const { frame, values, known } = points;
+  const axis = coordinates(frame[along]);
+  const width = frame.alpha.points;
+  const row = (frame.beta.points - 1) >> 1;
+  const column = (width - 1) >> 1;
+  const curve: { at: number[]; loss: number[] } = { at: [], loss: [] };
+  axis.forEach((position, i) => {
+    const from = along === "alpha" ? row * width + i : i * width + column;
+    if (known[from] !== 1) return;
+    curve.at.push(position);
+    curve.loss.push(drawable(values[from] as number));
+  });
+  return curve;
+}

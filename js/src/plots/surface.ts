@@ -1,0 +1,153 @@
+// The surface: loss as height and colour, contour lines on it, the model on a stem at the centre.
+
+import { linearTicks } from "./heights";
+import type { Heights } from "./heights";
+import { rowsOf, type Mesh } from "./mesh";
+import {
+  type Attributes,
+  axisTitle,
+  baseLayout,
+  centreInside,
+  centreLabel,
+  colorbar,
+  type Figure,
+  hoverTexts,
+  keyOf,
+  palette,
+  plain,
+  type Scene,
+} from "./figure";
+import { number } from "../protocol/format";
+
+const EMPTY: Pick<Heights, "lo" | "hi" | "ticks" | "labels"> = { lo: 0, hi: 1, ticks: [], labels: [] };
+
+export function surfaceFigure(scene: Scene): Figure {
+  const { heights, mesh } = scene;
+  const values = mesh && heights ? surfaceValues(mesh, heights) : {};
+  const data: Attributes[] = mesh && heights ? [{ ...surfaceStyle(scene, mesh, heights), ...unwrap(values) }] : [];
+  if (centreInside(scene)) data.push(stem(scene));
+  return { key: keyOf("surface", scene), data, layout: layoutOf(scene), values, threeD: true };
+}
+
+/** Attributes as restyle takes them: one entry a trace. */
+function surfaceValues(mesh: Mesh, heights: Heights): Attributes {
+  return {
+    x: [mesh.x],
+    y: [mesh.y],
+    z: [rowsOf(heights.z, mesh.x.length)],
+    text: [hoverTexts(mesh)],
+  };
+}
+
+function unwrap(values: Attributes): Attributes {
+  return Object.fromEntries(Object.entries(values).map(([name, [value]]: [string, any]) => [name, value]));
+}
+
+function surfaceStyle(scene: Scene, mesh: Mesh, heights: Heights): Attributes {
+  const preview = mesh.stage === "quadratic";
+  return {
+    type: "surface",
+    colorscale: "Viridis",
+    cmin: heights.lo,
+    cmax: heights.hi,
+    opacity: preview ? 0.45 : 1,
+    colorbar: colorbar(scene, heights),
+    hoverinfo: "text",
+    lighting: { ambient: 0.82, diffuse: 0.5, specular: 0.04, roughness: 0.9, fresnel: 0.05 },
+    lightposition: { x: 2000, y: -4000, z: 8000 },
+    contours: {
+      z: {
+        show: true,
+        start: heights.lo + heights.step / 2,
+        end: heights.hi,
+        size: heights.step,
+        color: palette(scene).contour,
+        width: 1.5,
+        highlight: false,
+      },
+      x: { highlight: false },
+      y: { highlight: false },
+    },
+  };
+}
+
+function stem(scene: Scene): Attributes {
+  const { lo, hi } = scene.heights ?? EMPTY;
+  const { mark } = palette(scene);
+  return {
+    type: "scatter3d",
+    mode: "lines+markers",
+    x: [0, 0],
+    y: [0, 0],
+    z: [centreHeight(scene), hi + 0.06 * (hi - lo)],
+    marker: { size: [0, 6], color: mark, line: { width: 0 } },
+    line: { color: mark, width: 3 },
+    hoverinfo: "skip",
+  };
+}
+
+function centreHeight(scene: Scene): number {
+  const { lo, hi } = scene.heights ?? EMPTY;
+  const loss = scene.points.frame.loss;
+  const height = loss === null ? lo : scene.scale === "log" ? Math.log10(Math.max(loss, 1e-300)) : loss;
+  return Math.min(Math.max(height, lo), hi);
+}
+
+function layoutOf(scene: Scene): Attributes {
+  const { frame } = scene.points;
+  const { lo, hi, ticks, labels } = scene.heights ?? EMPTY;
+  const spread = hi - lo;
+  return {
+    ...baseLayout(scene),
+    margin: { l: 0, r: 8, t: 0, b: 0 },
+    scene: {
+      xaxis: axis(scene, plain(axisTitle("α", frame.alpha)), [frame.alpha.lo, frame.alpha.hi]),
+      yaxis: axis(scene, plain(axisTitle("β", frame.beta)), [frame.beta.lo, frame.beta.hi]),
+      zaxis: {
+        ...axis(scene, "loss", [lo - 0.02 * spread, hi + 0.06 * spread]),
+        tickvals: ticks,
+        ticktext: labels,
+      },
+      aspectmode: "manual",
+      aspectratio: { x: 1.2, y: 1.2, z: 0.72 },
+      domain: { x: [0, 0.97], y: [0, 1] },
+      dragmode: "orbit",
+      annotations: centreInside(scene) ? [annotation(scene, hi + 0.06 * spread)] : [],
+    },
+  };
+}
+
+function axis(scene: Scene, title: string, range: readonly [number, number]): Attributes {
+  const { muted, grid } = palette(scene);
+  const ticks = linearTicks(...range);
+  return {
+    title: { text: title, font: { size: 12, color: muted } },
+    range,
+    tickmode: "array",
+    tickvals: ticks,
+    ticktext: ticks.map((tick) => number(tick)),
+    tickfont: { size: 10, color: muted },
+    gridcolor: grid,
+    showbackground: false,
+    showspikes: false,
+    zeroline: false,
+    ticks: "",
+  };
+}
+
+function annotation(scene: Scene, z: number): Attributes {
+  const { text, panel, border } = palette(scene);
+  return {
+    x: 0,
+    y: 0,
+    z,
+    text: plain(centreLabel(scene)),
+    showarrow: false,
+    yshift: 19,
+    font: { size: 12, color: text },
+    bgcolor: panel,
+    bordercolor: border,
+    borderpad: 4,
+    opacity: 0.92,
+  };
+}

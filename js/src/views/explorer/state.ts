@@ -1,0 +1,225 @@
+// What one view knows, and how each message changes it: pure functions, no DOM.
+
+import { bytesOf, type Incoming, readFrame } from "../../protocol/codec";
+import { coordinates } from "../../protocol/grid";
+import type { Error as Failure, Frame, Pair, Progress, Result, Tile, Verdict } from "../../protocol/messages";
+
+export interface Picture {
+  readonly id: string;
+  readonly run: number;
+  readonly seq: number;
+  readonly frame: Frame;
+  /** Row-major beta × alpha values, and which of them are computed: a computed NaN is known. */
+  readonly values: Float32Array;
+  readonly known: Uint8Array;
+  readonly level: number;
+  readonly done: number;
+  readonly total: number;
+  readonly secondsLeft: number | null;
+  /** The result that ended it, or null while it runs. */
+  readonly end: Result | null;
+}
+
+export interface Problem {
+  readonly message: string;
+  readonly advice: string;
+}
+
+export type Link = "waiting" | "live" | "saved";
+export type Purpose = "hello" | "picture" | "eigenpairs" | "settings";
+
+export interface ExplorerState {
+  readonly link: Link;
+  readonly picture: Picture | null;
+  /** Requests of this view that have no end yet. */
+  readonly pending: ReadonlyMap<string, Purpose>;
+  /** Our picture request that has no frame yet, and the one of its purpose that stopping refers to. */
+  readonly wanted: string | null;
+  /** Tiles came that we could not place: ask for a replay. */
+  readonly missed: boolean;
+  readonly pairs: readonly Pair[];
+  readonly stage: Progress | null;
+  readonly eigen: Progress | null;
+  readonly eigenEnd: Result | null;
+  readonly verdict: Verdict | null;
+  readonly problem: Problem | null;
+}
+
+export function initialState(pairs: readonly Pair[] = []): ExplorerState {
+  return {
+    link: "waiting",
+    picture: null,
+    pending: new Map(),
+    wanted: null,
+    missed: false,
+    pairs,
+    stage: null,
+    eigen: null,
+    eigenEnd: null,
+    verdict: null,
+    problem: null,
+  };
+}
+
+/** Notes a request that was sent; the latest picture request wins. */
+export function requested(state: ExplorerState, id: string, purpose: Purpose): ExplorerState {
+  const pending = new Map(state.pending).set(id, purpose);
+  if (purpose === "hello") return { ...state, pending, missed: false };
+  return purpose === "picture" ? { ...state, pending, wanted: id, stage: null } : { ...state, pending };
+}
+
+export function refused(state: ExplorerState, problem: Problem): ExplorerState {
+  return { ...state, problem };
+}
+
+/** True while the kernel works on a picture for this view. */
+export function drawing(state: ExplorerState): boolean {
+  if (state.wanted !== null) return true;
+  const { picture } = state;
+  return picture !== null && picture.end === null && picture.done < picture.total;
+}
+
+export function receive(state: ExplorerState, { message, arrays }: Incoming): ExplorerState {
+  const live: ExplorerState = state.link === "live" ? state : { ...state, link: "live" };
+  switch (message.kind) {
+    case "tile":
+      return placeTile(live, message, arrays.get("index") as Int32Array, arrays.get("loss") as Float32Array);
+    case "progress":
+      return noteProgress(live, message);
+    case "result":
+      return noteResult(live, message);
+    case "error":
+      return noteError(live, message);
+  }
+}
+
+function placeTile(state: ExplorerState, tile: Tile, index: Int32Array, loss: Float32Array): ExplorerState {
+  const { picture } = state;
+  if (picture !== null && tile.run < picture.run) return state;
+  if (tile.frame === null) {
+    if (picture === null || tile.run > picture.run) return state.wanted === null ? { ...state, missed: true } : state;
+    return tile.seq <= picture.seq ? state : { ...state, picture: extend(picture, tile, index, loss) };
+  }
+  if (picture !== null && tile.run === picture.run && sameShape(picture.frame, tile.frame)) {
+    return { ...state, picture: extend({ ...picture, frame: tile.frame }, tile, index, loss) };
+  }
+  if (state.wanted !== null && tile.id !== state.wanted) return { ...state, missed: true };
+  return {
+    ...state,
+    wanted: null,
+    missed: false,
+    stage: null,
+    verdict: tile.frame.verdict,
+    picture: extend(blank(tile, tile.frame), tile, index, loss),
+  };
+}
+
+function sameShape(a: Frame, b: Frame): boolean {
+  return a.alpha.points === b.alpha.points && a.beta.points === b.beta.points;
+}
+
+function blank(tile: Tile, frame: Frame): Picture {
+  const size = frame.alpha.points * frame.beta.points;
+  return {
+    id: tile.id,
+    run: tile.run,
+    seq: tile.seq,
+    frame,
+    values: new Float32Array(size).fill(Number.NaN),
+    known: new Uint8Array(size),
+    level: 0,
+    done: 0,
+    total: tile.total,
+    secondsLeft: null,
+    end: null,
+  };
+}
+
+function extend(picture: Picture, tile: Tile, index: Int32Array, loss: Float32Array): Picture {
+  const values = picture.values.slice();
+  const known = picture.known.slice();
+  index.forEach((at, k) => {
+    if (at < 0 || at >= values.length) return;
+    values[at] = loss[k] as number;
+    known[at] = 1;
+  });
+  return {
+    ...picture,
+    values,
+    known,
+    seq: Math.max(picture.seq, tile.seq),
+    level: Math.max(picture.level, tile.level),
+    done: Math.max(picture.done, tile.done),
+    total: tile.total,
+    secondsLeft: tile.seconds_left,
+  };
+}
+
+function newerPairs(state: ExplorerState, pairs: readonly Pair[]): readonly Pair[] {
+  if (pairs.length === 0) return state.pairs;
+  const merged = new Map(state.pairs.map((pair) => [pair.index, pair]));
+  for (const pair of pairs) merged.set(pair.index, pair);
+  return [...merged.values()];
+}
+
+function noteProgress(state: ExplorerState, progress: Progress): ExplorerState {
+  const pairs = newerPairs(state, progress.pairs);
+  if (progress.purpose === "eigenpairs") return { ...state, pairs, eigen: progress, eigenEnd: null };
+  if (progress.purpose !== "picture") return { ...state, pairs };
+  const stale = state.wanted !== null && state.pending.has(progress.id) && progress.id !== state.wanted;
+  return stale ? { ...state, pairs } : { ...state, pairs, stage: progress };
+}
+
+function settle(state: ExplorerState, id: string | null): ExplorerState {
+  if (id === null) return state;
+  const pending = new Map(state.pending);
+  pending.delete(id);
+  return state.wanted === id ? { ...state, pending, wanted: null, stage: null } : { ...state, pending };
+}
+
+function noteResult(state: ExplorerState, result: Result): ExplorerState {
+  const next = { ...settle(state, result.id), pairs: newerPairs(state, result.pairs) };
+  if (result.purpose === "eigenpairs") return { ...next, eigen: null, eigenEnd: result };
+  if (result.purpose !== "picture" || state.picture === null || result.id !== state.picture.id) return next;
+  const picture = { ...state.picture, end: result, secondsLeft: null };
+  const succeeded = picture.done >= picture.total;
+  return {
+    ...next,
+    picture,
+    stage: null,
+    verdict: result.verdict ?? next.verdict,
+    problem: succeeded ? null : next.problem,
+  };
+}
+
+function noteError(state: ExplorerState, failure: Failure): ExplorerState {
+  const next = settle(state, failure.id);
+  const eigen = failure.purpose === "eigenpairs" ? null : next.eigen;
+  const problem = { message: failure.message, advice: failure.advice };
+  const { picture } = next;
+  if (picture === null || picture.id !== failure.id) return { ...next, eigen, problem };
+  const end: Result = {
+    ...{ id: picture.id, purpose: "picture", outcome: "failed", advice: failure.advice, pairs: [], products: 0 },
+    ...{ evaluations: picture.done, seconds: 0, verdict: null, v: failure.v, kind: "result" },
+  };
+  return { ...next, eigen, problem, stage: null, picture: { ...picture, end, secondsLeft: null } };
+}
+
+/** The picture kept in a saved notebook, or null where there is none; throws a ProtocolError where it is unreadable. */
+export function savedPicture(trait: unknown): Picture | null {
+  if (typeof trait !== "object" || trait === null) return null;
+  const source = trait as { frame?: unknown; loss?: unknown };
+  if (source.frame === undefined || source.loss === undefined) return null;
+  const frame = readFrame(source.frame);
+  const values = new Float32Array(bytesOf(source.loss as DataView));
+  const total = coordinates(frame.alpha).length * coordinates(frame.beta).length;
+  if (values.length !== total) throw new Error(`the saved picture has ${values.length} values, expected ${total}`);
+  const known = new Uint8Array(total).fill(1);
+  const level = frame.levels.at(-1) ?? 0;
+  return { id: "", run: -1, seq: 0, frame, values, known, level, done: total, total, secondsLeft: null, end: null };
+}
+
+/** The state of a reopened notebook, until a kernel answers. */
+export function withSaved(state: ExplorerState, picture: Picture | null): ExplorerState {
+  return picture === null ? state : { ...state, picture, verdict: picture.frame.verdict };
+}

@@ -1,0 +1,140 @@
+// One explorer on the page: joins session, controls and plot, and takes all away when the signal aborts.
+
+import { h } from "../../controls/dom";
+import { announcer, caption, errorPane, pill } from "../../controls/notices";
+import { statusLine } from "../../controls/status";
+import type { Theme } from "../../plots/palette";
+import { Plot } from "../../plots/plot";
+import { modelChannel, observeModel, type WidgetModel } from "../../protocol/channel";
+import { fullScreen } from "../fullscreen";
+import { injectStyle } from "../sheet";
+import { themeOf, watchTheme } from "../theme";
+import { column } from "./column";
+import { header } from "./header";
+import { readText } from "./options";
+import { type Painting, paint } from "./painter";
+import { Session } from "./session";
+import { eigenJob, pictureJob, pillText, summary } from "./words";
+
+const NARROW = 700;
+const WORDS = ["title", "subtitle", "footer"] as const;
+
+export class ExplorerView {
+  readonly #root = h("div", { class: "lw-explorer", "data-lm-suppress-shortcuts": "true" });
+  readonly #host = h("div", { class: "lw-plot", tabindex: "0", role: "application" });
+  readonly #session: Session;
+  readonly #plot: Plot;
+  readonly #pill = pill();
+  readonly #caption = caption();
+  readonly #error = errorPane();
+  readonly #announcer;
+  readonly #column;
+  readonly #header;
+  readonly #status;
+  #theme: Theme = "light";
+  #frame: number | null = null;
+  #painting: Painting = { mesh: null, heights: null, figure: null };
+
+  constructor(
+    private readonly model: WidgetModel,
+    private readonly el: HTMLElement,
+    private readonly signal: AbortSignal,
+  ) {
+    this.#session = new Session(model, modelChannel(model), signal, () => this.#schedule());
+    const session = this.#session;
+    this.#plot = new Plot(this.#host, signal);
+    this.#announcer = announcer(signal);
+    this.#column = column(() => session.settings, (settings) => session.commit(settings), signal);
+    this.#status = statusLine((job) => session.cancel(job), signal);
+    const screen = fullScreen(this.#root, (full) => this.#header.setFull(full), signal);
+    this.#header = header(
+      {
+        onView: (part) => session.show(part),
+        onReset: () => this.#plot.reset(),
+        onFull: () => screen.toggle(),
+      },
+      signal,
+    );
+  }
+
+  mount(): void {
+    const { el, signal } = this;
+    injectStyle(el);
+    this.#assemble();
+    el.append(this.#root);
+    signal.addEventListener("abort", () => this.#unmount(), { once: true });
+    this.#dress(themeOf(el));
+    watchTheme(el, (theme) => this.#dress(theme), signal);
+    this.#watchSize();
+    for (const name of WORDS) observeModel(this.model, `change:${name}`, () => this.#schedule(), signal);
+    this.#session.start();
+    this.#schedule();
+  }
+
+  #assemble(): void {
+    const stage = h("div", { class: "lw-stage" }, this.#host, this.#pill.element);
+    const left = h("div", { class: "lw-left" }, stage, this.#caption.element, this.#error.element);
+    const body = h("div", { class: "lw-body" }, left, this.#column.element);
+    this.#root.append(this.#header.element, body, this.#status.element, this.#announcer.element);
+  }
+
+  #unmount(): void {
+    if (this.#frame !== null) cancelAnimationFrame(this.#frame);
+    this.#root.remove();
+  }
+
+  #dress(theme: Theme): void {
+    this.#theme = theme;
+    this.#root.dataset.theme = theme;
+    this.#schedule();
+  }
+
+  #watchSize(): void {
+    const observer = new ResizeObserver(() => {
+      this.#root.classList.toggle("lw-narrow", this.#root.clientWidth < NARROW);
+      this.#plot.resize();
+    });
+    observer.observe(this.#root);
+    observer.observe(this.#host);
+    this.signal.addEventListener("abort", () => observer.disconnect(), { once: true });
+  }
+
+  /** One update a frame, however many messages came. */
+  #schedule(): void {
+    if (this.#frame !== null || this.signal.aborted || !this.#root.isConnected) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = null;
+      this.#update();
+    });
+  }
+
+  #update(): void {
+    const { state, settings, view, options } = this.#session;
+    const font = getComputedStyle(this.#root).fontFamily || "sans-serif";
+    this.#painting = paint(state.picture, view, this.#theme, font);
+    const { mesh, heights } = this.#painting;
+    this.#header.setWords(readText(this.model, "title"), readText(this.model, "subtitle"));
+    this.#header.setView(view);
+    this.#column.setOptions(options);
+    this.#column.setSettings(settings);
+    this.#column.setState(state);
+    this.#pill.set(pillText(state, mesh, heights));
+    this.#caption.set(state.picture?.frame.caption ?? "");
+    this.#error.set(state.problem);
+    this.#status.set(pictureJob(state), eigenJob(state), readText(this.model, "footer"));
+    this.#announcer.set(summary(state, mesh, heights));
+    this.#label(view.view);
+    void this.#draw();
+  }
+
+  #label(view: string): void {
+    const keys = view === "surface" ? ". Arrow keys turn it, plus and minus zoom, 0 resets" : "";
+    this.#host.setAttribute("aria-label", `Loss ${view}${keys}`);
+  }
+
+  async #draw(): Promise<void> {
+    const { figure } = this.#painting;
+    if (figure !== null) await this.#plot.draw(figure);
+    if (!this.signal.aborted) requestAnimationFrame(() => this.#session.acknowledge());
+  }
+}
