@@ -85,9 +85,9 @@ class Scheduler:
             self._changed.notify_all()
 
     def wait(self, which: Hashable | Job[Any], timeout: float | None = None) -> JobEnd[Any] | None:
-        """Block until a job, or every job of a key, has ended; the last end seen, None if there was no such job.
+        """Block until a job, or every job of a key, has ended; return the end, None if there was no such job.
 
-        Raises as `Job.wait` does.
+        By key it is the last end that was seen: hold the job to be sure whose it is. Raises as `Job.wait` does.
         """
         if isinstance(which, Job):
             return which.wait(timeout)
