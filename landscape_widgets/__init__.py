@@ -23,7 +23,7 @@ _PUBLIC = {
     "slice_curvature": "compute.slice_curvature",
     "TrainingStream": "compute.training",
     "LandscapeExplorer": "widgets.explorer",
-    "explore": "widgets.explorer",
+    "explore": "widgets.explore",
 }
 _MODULES = {"directions": "compute.directions", "zoo": "zoo"}
 

@@ -18,6 +18,7 @@ class DenseOperator(SymmetricOperator):
     ----------
     matrix : (P, P), torch or NumPy, float32 or float64; symmetric to rounding.
 
+    >>> import numpy as np
     >>> DenseOperator(np.array([[2.0, 1.0], [1.0, 0.0]])) @ np.array([1.0, 1.0])
     array([3., 1.])
     """

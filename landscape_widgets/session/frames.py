@@ -1,0 +1,80 @@
+"""The head of a picture: axes with their units, preview, readout, caption."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from landscape_widgets.compute.directions import angle
+from landscape_widgets.compute.grid import GridEvaluator
+from landscape_widgets.compute.objective import Objective
+from landscape_widgets.protocol.messages import AxisInfo, Frame, Preview, Verdict
+from landscape_widgets.results import Direction, SliceCurvature
+
+
+def make_frame(
+    objective: Objective,
+    evaluator: GridEvaluator,
+    plane: tuple[Direction, Direction],
+    curvature: SliceCurvature | None,
+    verdict: Verdict | None,
+    caution: str,
+) -> Frame:
+    """Everything about a picture but its points."""
+    axes = [axis_info(direction, points) for direction, points in zip(plane, evaluator.coordinates, strict=True)]
+    known = curvature is not None and np.isfinite(curvature.loss)
+    return Frame(
+        alpha=axes[0],
+        beta=axes[1],
+        levels=tuple(len(level) for level in evaluator.levels[0]),
+        angle=angle(*plane),
+        loss=curvature.loss if curvature is not None and known else None,
+        gradient_norm=curvature.gradient_norm if curvature is not None and known else None,
+        preview=preview(curvature),
+        verdict=verdict,
+        caption=caption(objective, evaluator, plane, caution),
+    )
+
+
+def axis_info(direction: Direction, coordinates: np.ndarray) -> AxisInfo:
+    """An axis with its words and its window."""
+    axis = direction.axis
+    return AxisInfo(
+        axis.label,
+        axis.normalization,
+        axis.unit,
+        axis.seed,
+        axis.length,
+        float(coordinates[0]),
+        float(coordinates[-1]),
+        len(coordinates),
+    )
+
+
+def preview(curvature: SliceCurvature | None) -> Preview | None:
+    """The quadratic model, if all its numbers are finite."""
+    if curvature is None:
+        return None
+    numbers = (curvature.loss, *curvature.gradient, curvature.A, curvature.B, curvature.C)
+    if not np.isfinite(numbers).all():
+        return None
+    return Preview(*(float(number) for number in numbers))
+
+
+def caption(
+    objective: Objective, evaluator: GridEvaluator, plane: tuple[Direction, Direction], caution: str = ""
+) -> str:
+    """What is drawn: loss, data, directions with unit and seed, points, how each value was got."""
+    alpha, beta = (f"{direction.label} (1.0 = {unit_in_words(direction)})" for direction in plane)
+    n, m = (len(axis) for axis in evaluator.coordinates)
+    samples = f"all {objective.samples:,} samples given" if objective.samples > 1 else "one sample"
+    notes = "".join(f"; {note}" for note in objective.batches.notes)
+    text = (
+        f"Mean {objective.loss_name} over {samples}{notes}. α: {alpha}; β: {beta}. "
+        f"{n} × {m} points, each an exact {str(objective.dtype).removeprefix('torch.')} evaluation."
+    )
+    return f"{text} {caution}".strip()
+
+
+def unit_in_words(direction: Direction) -> str:
+    """What 1.0 on the axis is, with its length in raw parameter distance."""
+    return f"{direction.unit}, distance {direction.axis.length:.3g}"

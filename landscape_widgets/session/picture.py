@@ -1,0 +1,95 @@
+"""One picture as a stream: the quadratic preview first, then the grid from coarse to fine."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Generator
+
+import numpy as np
+
+from landscape_widgets.compute.grid import GridEvaluator, GridState
+from landscape_widgets.compute.operators.base import SymmetricOperator
+from landscape_widgets.compute.slice_curvature import slice_curvature_steps
+from landscape_widgets.compute.stream import Stream
+from landscape_widgets.errors import LandscapeError, Outcome
+from landscape_widgets.results import Direction, SliceCurvature, Surface
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Update:
+    """How a picture stands: the curvature at its centre once known, the surface so far, the level complete."""
+
+    curvature: SliceCurvature | None = None
+    surface: Surface | None = None
+    level: int = 0
+    seconds_left: float | None = None
+    caution: str = ""
+
+
+def picture_steps(
+    evaluator: GridEvaluator,
+    operator: SymmetricOperator,
+    plane: tuple[Direction, Direction],
+    curvature: SliceCurvature | None,
+) -> Generator[Update, None, None]:
+    """Yield updates after every bounded step; a curvature already known costs no products.
+
+    A loss without a second derivative still has a surface: the reason stands in `caution`.
+    """
+    caution = ""
+    if curvature is None:
+        try:
+            curvature = yield from _curvature(operator, plane)
+        except LandscapeError as error:
+            caution = f"No quadratic preview: {error.message}."
+    yield Update(curvature, caution=caution)
+    stream: Stream[Surface, GridState] = evaluator.stream()
+    started, first = time.perf_counter(), None
+    try:
+        for surface in stream:
+            first = surface.evaluations if first is None else first
+            yield Update(
+                curvature,
+                surface,
+                complete_level(evaluator, surface),
+                _seconds_left(surface, first, time.perf_counter() - started),
+                caution,
+            )
+    finally:
+        stream.close()
+
+
+def _curvature(
+    operator: SymmetricOperator, plane: tuple[Direction, Direction]
+) -> Generator[Update, None, SliceCurvature]:
+    steps = slice_curvature_steps(operator, plane)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: SliceCurvature = end.value
+            return found
+        yield Update()
+
+
+def complete_level(evaluator: GridEvaluator, surface: Surface) -> int:
+    """Points an axis of the finest complete level, 0 before the first."""
+    if surface.outcome is not Outcome.RUNNING:
+        return len(evaluator.levels[0][-1])
+    reached = evaluator.level_reached(surface.known)
+    return len(evaluator.levels[0][reached - 1]) if reached else 0
+
+
+def newly_known(surface: Surface, before: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Flat indices and losses of the points that `before` did not have."""
+    fresh = surface.known if before is None else surface.known & ~before
+    index = np.flatnonzero(fresh)
+    return index.astype(np.int32), surface.loss.reshape(-1)[index]
+
+
+def _seconds_left(surface: Surface, first: int, elapsed: float) -> float | None:
+    done = surface.evaluations - first
+    if done < 2 or elapsed < 0.2:
+        return None
+    return elapsed / done * (surface.total - surface.done)

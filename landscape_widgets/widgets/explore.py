@@ -1,0 +1,86 @@
+"""`explore`: from a model, its loss and its data to the explorer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from landscape_widgets.compute.objective import Loss, Objective
+from landscape_widgets.errors import InputError
+from landscape_widgets.widgets.arguments import reject_unknown
+from landscape_widgets.widgets.explorer import LandscapeExplorer
+
+_OBJECTIVE_OPTIONS = (
+    "parameters",
+    "metrics",
+    "weight",
+    "batch_size",
+    "dtype",
+    "device",
+    "data_memory",
+    "check_determinism",
+    "check_mean",
+    "name",
+)
+
+
+def explore(
+    model: nn.Module | Objective,
+    loss: Loss | None = None,
+    data: Any = None,
+    *,
+    directions: Any = None,
+    extent: float = 1.0,
+    resolution: int = 49,
+    scale: str = "filter",
+    seed: int = 0,
+    view: str = "surface",
+    height: str = "log",
+    title: str = "",
+    layout: Any = None,
+    **options: Any,
+) -> LandscapeExplorer:
+    """Explore the loss landscape around a model; display the returned widget.
+
+    Cost: a forward pass over the data a point (2,401 for 49 × 49), and some 50 to 150 Hessian-vector products.
+
+    Parameters
+    ----------
+    model, loss, data : as for `Objective`; or an `Objective` alone.
+    directions : two of "random", "random 7", "λ_max", "λ_min", an eigenpair index, a `Direction`, a vector (P,).
+    extent : half the width of both axes, in the unit of the scale.
+    resolution : points an axis; 7, 13, 25, 49 and 97 nest.
+    scale : "filter" (relative to filter norms), "unit" (parameter distance) or "raw" (Gaussian steps).
+    seed : of the α direction if random; β takes the next one.
+    view, height, title, layout : how it is shown.
+    options : further keywords of `Objective`.
+
+    Raises
+    ------
+    InputError, ModelError : as `Objective`; TypeError for an unknown keyword, with the nearest name.
+
+    >>> model = nn.Linear(2, 1)
+    >>> import torch
+    >>> explorer = explore(model, nn.MSELoss(), (torch.ones(4, 2), torch.ones(4, 1)), resolution=7)
+    >>> explorer.wait(timeout=60).loss.shape
+    (7, 7)
+    """
+    reject_unknown("explore", options, _OBJECTIVE_OPTIONS)
+    if isinstance(model, Objective):
+        objective = model
+    else:
+        if loss is None or data is None:
+            raise InputError("expected explore(model, loss, data), got no loss or no data", "pass all three")
+        objective = Objective(model, loss, data, **options)
+    state: dict[str, Any] = {
+        "extent": extent,
+        "resolution": resolution,
+        "scale": scale,
+        "seed": seed,
+        "view": view,
+        "height": height,
+    }
+    if layout is not None:
+        state["layout"] = layout
+    return LandscapeExplorer(objective, title=title, directions=directions, **state)

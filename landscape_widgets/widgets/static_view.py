@@ -1,0 +1,47 @@
+"""What a notebook shows without a page: a PNG beside the widget, replaced when it is finished and nobody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class StaticView:
+    """The display of one widget: the widget view, and a picture for whoever cannot show widgets.
+
+    Parameters
+    ----------
+    mimebundle : makes the widget's own mimebundle.
+    png : makes the picture, or None where nothing is known yet.
+    text : the plain-text form.
+    """
+
+    def __init__(
+        self, mimebundle: Callable[[], dict[str, Any]], png: Callable[[], bytes | None], text: Callable[[], str]
+    ) -> None:
+        self._mimebundle, self._png, self._text = mimebundle, png, text
+        self._handles: list[Any] = []
+
+    def show(self) -> None:
+        """Display now, with the picture as far as it is known."""
+        from IPython import display
+
+        show: Any = display.display
+        handle = show(self.bundle(), raw=True, display_id=True)
+        if handle is not None:
+            self._handles.append(handle)
+
+    def refresh(self) -> None:
+        """Put the newest picture into every output shown; only without a live page, since it rebuilds the view."""
+        for handle in self._handles:
+            handle.update(self.bundle(), raw=True)
+
+    def bundle(self) -> dict[str, Any]:
+        """The mimebundle: widget view, PNG and text."""
+        data = {**self._mimebundle(), "text/plain": self._text()}
+        png = self._png()
+        if png is not None:
+            import base64
+
+            data["image/png"] = base64.b64encode(png).decode("ascii")
+        return data
