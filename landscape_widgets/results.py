@@ -6,12 +6,14 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from landscape_widgets.errors import InputError, Outcome
+
+R = TypeVar("R", bound="Result")
 
 FORMAT = 1
 """Version of the file format written by `Result.save`."""
@@ -36,7 +38,7 @@ class Result:
         return target
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls: type[R], path: str | Path) -> R:
         """Read a result written by `save`; raises `InputError` if the file holds another kind."""
         try:
             with np.load(Path(path), allow_pickle=False) as archive:
@@ -55,7 +57,8 @@ class Result:
                 f"expected a {cls.__name__} of format {FORMAT}, got a {kind} of format {version}",
                 f"load it with {kind}.load, or with the version that wrote it",
             )
-        return _unpack(cls, fields, arrays)
+        result: R = _unpack(cls, fields, arrays)
+        return result
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
