@@ -1,0 +1,66 @@
+# Two commands: `make demo` (set up, run the main job) and `make test` (set up, pass every test).
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+BUNDLE := landscape_widgets/static/landscape.js
+SOURCES := $(shell find js/src -type f) js/build.mjs js/package.json
+
+# A busy neighbour makes spinning OpenMP threads 7 to 14 times slower: let them sleep instead.
+export OMP_WAIT_POLICY = PASSIVE
+export GOMP_SPINCOUNT = 0
+
+.PHONY: setup build demo test test-long lint types js python format measured clean
+
+setup: $(VENV)/.installed $(BUNDLE)
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Python 3.11 or newer is needed"; exit 1)
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+js/node_modules/.installed: js/package-lock.json
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); if (a < 20 || (a == 20 && b < 19)) process.exit(1)' \
+	  || (echo "Node 20.19 or newer is needed"; exit 1)
+	cd js && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(BUNDLE): js/node_modules/.installed $(SOURCES)
+	cd js && npm run --silent build
+	@touch $@
+
+build: $(BUNDLE)
+
+demo: setup
+	$(PY) -m notebooks.demo
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: setup
+	$(VENV)/bin/mypy
+
+js: setup
+	cd js && npm run --silent check && npm run --silent test
+
+python: setup
+	$(PY) -m pytest --doctest-modules
+
+test: lint types js python
+	@echo "make test: ruff, mypy, TypeScript check, vitest, and pytest with doctests, architecture, packaging, notebooks and browser all ran"
+
+test-long: setup
+	$(PY) -m pytest -m long --timeout 3000
+
+measured: setup
+	$(PY) -m benchmarks.measured
+
+format: setup
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+	cd js && npm run --silent format
+
+clean:
+	rm -rf $(VENV) js/node_modules $(BUNDLE) artifacts dist
