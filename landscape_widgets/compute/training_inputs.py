@@ -16,14 +16,17 @@ ONE_BATCH = 2**62
 """A batch size that leaves (inputs, targets) in one piece."""
 
 
-def check_numbers(batch_size: Any, epochs: Any, lr: Any, momentum: Any, weight_decay: Any, seed: Any) -> None:
+def check_numbers(
+    batch_size: Any, epochs: Any, lr: Any, momentum: Any, weight_decay: Any, seed: Any, threads: Any
+) -> None:
     """Refuse numbers out of range.
 
     Raises
     ------
     InputError : names the argument and its range.
     """
-    for name, value, least in (("batch_size", batch_size, 1), ("epochs", epochs, 1), ("seed", seed, 0)):
+    integers = [("batch_size", batch_size, 1), ("epochs", epochs, 1), ("seed", seed, 0)]
+    for name, value, least in integers + ([("threads", threads, 1)] if threads is not None else []):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InputError(f"expected {name} as an integer of at least {least}, got {value!r}", f"raise {name}")
     if not (_is_finite(lr) and lr > 0):

@@ -257,6 +257,23 @@ def test_works_inside_inference_mode():
         assert run.run().outcome is Outcome.COMPLETE
 
 
+def test_a_small_step_runs_on_one_thread_and_puts_the_number_back():
+    seen, before = [], torch.get_num_threads()
+
+    def loss(outputs, targets):
+        seen.append(torch.get_num_threads())
+        return nn.functional.cross_entropy(outputs, targets)
+
+    try:
+        torch.set_num_threads(2)
+        for threads, batch_size in ((None, 16), (3, 16), (None, 2**24)):
+            TrainingStream(noisy_model(), loss, data(), epochs=1, batch_size=batch_size, threads=threads).run()
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1] * 4 + [3] * 4 + [2]
+
+
 def test_a_step_is_saved_and_read_back(tmp_path):
     step = training(epochs=1).run()
     again = TrainingStep.load(step.save(tmp_path / "step"))
@@ -300,6 +317,7 @@ def test_a_checkpoint_of_another_run_is_refused():
         ({"weight_decay": -1.0}, "expected weight_decay of at least 0, got -1.0"),
         ({"batch_size": 0}, "expected batch_size as an integer of at least 1, got 0"),
         ({"epochs": 0}, "expected epochs as an integer of at least 1, got 0"),
+        ({"threads": 0}, "expected threads as an integer of at least 1, got 0"),
         ({"seed": -1}, "expected seed as an integer of at least 0, got -1"),
         ({"record_every": "step"}, "expected record_every as \"epoch\".*got 'step'"),
         ({"optimizer": "adam"}, "expected optimizer as a callable of the parameters, got str"),
