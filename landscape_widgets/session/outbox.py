@@ -175,14 +175,18 @@ class TileOutbox:
     def finish(self, message: Result | Error) -> None:
         """End the picture: this goes after its last tile, which may wait for acks, but not beyond the patience.
 
-        A result that cannot be sent, e.g. one that holds NaN, becomes an `Error` that says so.
+        The end of another picture than the current one (by id) waits for nothing. A result that cannot be sent,
+        e.g. one that holds NaN, becomes an `Error` that says so.
         """
         final = _encode_final(message)
         with self._lock:
-            self._finals.append(final)
-            self._finished = True
-            self._deadline = self._clock() + self._patience
-            self._pump()
+            if message.id == self._id:
+                self._finals.append(final)
+                self._finished = True
+                self._deadline = self._clock() + self._patience
+                self._pump()
+            else:
+                self._outgoing.append((final, []))
             waits = bool(self._finals)
         self._drain()
         if waits:

@@ -155,7 +155,7 @@ def test_the_scheduler_watches_the_patience(page):
     outbox = started(page, patience=5.0, call_later=lambda seconds, function: asked.append((seconds, function)))
     outbox.finish(RESULT)
     assert asked == []
-    outbox.begin("q2", 2, None)
+    outbox.begin("q1", 2, None)
     for n in range(3):
         add(outbox, n)
     outbox.finish(RESULT)
@@ -203,6 +203,17 @@ def test_a_new_picture_drops_old_points_and_never_an_old_end(page):
     assert page.kinds() == ["tile", "tile", "result", "tile"]
     tile, arrays = page.tiles(2)[0]
     assert (tile.id, tile.seq, tile.frame, arrays["index"].tolist()) == ("q2", 0, FRAME, [7])
+
+
+def test_the_late_end_of_an_old_picture_leaves_the_new_one_alone(page):
+    outbox = started(page)
+    outbox.begin("q2", 2, FRAME)
+    for n in range(3):
+        add(outbox, n)
+    outbox.finish(RESULT)
+    assert page.kinds() == ["tile", "tile", "result"]
+    outbox.ack(2, 1)
+    assert page.points(2) == [(n, n / 2) for n in range(3)]
 
 
 def test_what_send_raises_is_counted_and_frees_the_slot(page, caplog):
