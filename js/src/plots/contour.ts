@@ -17,6 +17,7 @@ import {
 } from "./figure";
 import { type Heights, linearTicks } from "./heights";
 import { type Mesh, rowsOf } from "./mesh";
+import { faded, VIRIDIS } from "./palette";
 
 export function contourFigure(scene: Scene): Figure {
   const { heights, mesh } = scene;
@@ -37,7 +38,7 @@ function filled(scene: Scene, mesh: Mesh, heights: Heights): Attributes {
     z: rowsOf(heights.z, mesh.x.length),
     text: hoverTexts(mesh),
     hoverinfo: "text",
-    colorscale: "Viridis",
+    colorscale: mesh.stage === "quadratic" ? faded(palette(scene).panel) : VIRIDIS,
     zmin: heights.lo,
     zmax: heights.hi,
     autocontour: false,
@@ -50,7 +51,6 @@ function filled(scene: Scene, mesh: Mesh, heights: Heights): Attributes {
     },
     line: { width: 0.7, color: palette(scene).contour, smoothing: 0.6 },
     connectgaps: false,
-    opacity: mesh.stage === "quadratic" ? 0.45 : 1,
     colorbar: colorbar(scene, heights),
   };
 }

@@ -108,6 +108,6 @@ export function keyOf(view: string, scene: Scene, ...more: readonly unknown[]): 
   const { frame } = scene.points;
   const { heights, mesh } = scene;
   const bounds = heights === null ? null : [heights.lo, heights.hi, heights.ticks];
-  const kind = mesh?.stage === "quadratic";
+  const kind = [mesh?.stage === "quadratic", heights !== null && heights.holes + heights.hidden > 0];
   return JSON.stringify([view, scene.theme, scene.scale, frame.alpha, frame.beta, frame.loss, bounds, kind, ...more]);
 }

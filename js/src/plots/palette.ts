@@ -38,3 +38,36 @@ export const PALETTES: Readonly<Record<Theme, Palette>> = {
     contour: "rgba(255,255,255,0.7)",
   },
 };
+
+const VIRIDIS_COLOURS = [
+  "#440154",
+  "#482878",
+  "#3e4989",
+  "#31688e",
+  "#26828e",
+  "#1f9e89",
+  "#35b779",
+  "#6ece58",
+  "#b5de2b",
+  "#fde725",
+];
+
+type Colourscale = readonly (readonly [number, string])[];
+
+function scaleOf(colours: readonly string[]): Colourscale {
+  return colours.map((colour, i) => [i / (colours.length - 1), colour]);
+}
+
+export const VIRIDIS = scaleOf(VIRIDIS_COLOURS);
+
+/** Viridis half way to the background: what a preview wears. Opacity would sort badly and draw slowly. */
+export function faded(background: string): Colourscale {
+  return scaleOf(VIRIDIS_COLOURS.map((colour) => mix(colour, background, 0.55)));
+}
+
+function mix(from: string, to: string, part: number): string {
+  const channels = (hex: string) => [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
+  const ends = channels(to);
+  const mixed = channels(from).map((value, i) => Math.round(value + part * ((ends[i] as number) - value)));
+  return `rgb(${mixed.join(",")})`;
+}

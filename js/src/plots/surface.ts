@@ -1,8 +1,6 @@
 // The surface: loss as height and colour, contour lines on it, the model on a stem at the centre.
 
-import { linearTicks } from "./heights";
-import type { Heights } from "./heights";
-import { rowsOf, type Mesh } from "./mesh";
+import { number } from "../protocol/format";
 import {
   type Attributes,
   axisTitle,
@@ -17,7 +15,9 @@ import {
   plain,
   type Scene,
 } from "./figure";
-import { number } from "../protocol/format";
+import { type Heights, linearTicks } from "./heights";
+import { type Mesh, rowsOf } from "./mesh";
+import { faded, VIRIDIS } from "./palette";
 
 const EMPTY: Pick<Heights, "lo" | "hi" | "ticks" | "labels"> = { lo: 0, hi: 1, ticks: [], labels: [] };
 
@@ -25,7 +25,7 @@ export function surfaceFigure(scene: Scene): Figure {
   const { heights, mesh } = scene;
   const values = mesh && heights ? surfaceValues(mesh, heights) : {};
   const data: Attributes[] = mesh && heights ? [{ ...surfaceStyle(scene, mesh, heights), ...unwrap(values) }] : [];
-  if (centreInside(scene)) data.push(stem(scene));
+  if (centreInside(scene)) data.push(...stem(scene));
   return { key: keyOf("surface", scene), data, layout: layoutOf(scene), values, threeD: true };
 }
 
@@ -40,24 +40,25 @@ function surfaceValues(mesh: Mesh, heights: Heights): Attributes {
 }
 
 function unwrap(values: Attributes): Attributes {
-  return Object.fromEntries(Object.entries(values).map(([name, [value]]: [string, any]) => [name, value]));
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, (value as unknown[])[0]]));
 }
 
+/** No contour lines beside holes: plotly draws lines to NaN there, which take software GL minutes. */
 function surfaceStyle(scene: Scene, mesh: Mesh, heights: Heights): Attributes {
   const preview = mesh.stage === "quadratic";
+  const gaps = heights.holes + heights.hidden > 0;
   return {
     type: "surface",
-    colorscale: "Viridis",
+    colorscale: preview ? faded(palette(scene).panel) : VIRIDIS,
     cmin: heights.lo,
     cmax: heights.hi,
-    opacity: preview ? 0.45 : 1,
     colorbar: colorbar(scene, heights),
     hoverinfo: "text",
     lighting: { ambient: 0.82, diffuse: 0.5, specular: 0.04, roughness: 0.9, fresnel: 0.05 },
     lightposition: { x: 2000, y: -4000, z: 8000 },
     contours: {
       z: {
-        show: true,
+        show: !gaps,
         start: heights.lo + heights.step / 2,
         end: heights.hi,
         size: heights.step,
@@ -71,19 +72,16 @@ function surfaceStyle(scene: Scene, mesh: Mesh, heights: Heights): Attributes {
   };
 }
 
-function stem(scene: Scene): Attributes {
+/** The model: a stem from the surface up to a marker. One trace each: a marker of size 0 costs minutes in software GL. */
+function stem(scene: Scene): Attributes[] {
   const { lo, hi } = scene.heights ?? EMPTY;
   const { mark } = palette(scene);
-  return {
-    type: "scatter3d",
-    mode: "lines+markers",
-    x: [0, 0],
-    y: [0, 0],
-    z: [centreHeight(scene), hi + 0.06 * (hi - lo)],
-    marker: { size: [0, 6], color: mark, line: { width: 0 } },
-    line: { color: mark, width: 3 },
-    hoverinfo: "skip",
-  };
+  const top = hi + 0.06 * (hi - lo);
+  const shared = { type: "scatter3d", hoverinfo: "skip" };
+  return [
+    { ...shared, mode: "lines", x: [0, 0], y: [0, 0], z: [centreHeight(scene), top], line: { color: mark, width: 3 } },
+    { ...shared, mode: "markers", x: [0], y: [0], z: [top], marker: { size: 6, color: mark, line: { width: 0 } } },
+  ];
 }
 
 function centreHeight(scene: Scene): number {
