@@ -17,6 +17,8 @@ from landscape_widgets.protocol import messages as m
 from landscape_widgets.protocol.codec import encode, pack
 
 FOLDER = Path(__file__).parents[1] / "golden"
+WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+"""Numbers that JSON cannot hold, as both float() and Number() read them."""
 
 
 def _axis(label: str, seed: int | None) -> m.AxisInfo:
@@ -58,7 +60,7 @@ def _tile(name: str, index: list[int], loss: list[float], **fields: Any) -> dict
         narrowed = [float(np.float32(value)) for value in loss]
     expect = {
         "index": index,
-        "loss": [value if np.isfinite(value) else str(value) for value in narrowed],
+        "loss": [value if np.isfinite(value) else WORDS[str(value)] for value in narrowed],
         "frame": tile.frame is not None,
     }
     return _case(name, tile, buffers, **expect)
