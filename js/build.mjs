@@ -35,4 +35,6 @@ await build({
 
 const bytes = await readFile(outfile);
 const kilobytes = (count) => `${(count / 1024).toFixed(0)} kB`;
-console.log(`${relative(process.cwd(), outfile)}  ${kilobytes(bytes.length)}, gzip ${kilobytes(gzipSync(bytes).length)}`);
+console.log(
+  `${relative(process.cwd(), outfile)}  ${kilobytes(bytes.length)}, gzip ${kilobytes(gzipSync(bytes).length)}`,
+);

@@ -4,11 +4,11 @@
 const LEVELS = [7, 13, 25, 49, 97];
 
 function valley(alpha, beta) {
-  const u = alpha - 0.05 * beta * beta + 0.25;
-  const wall = (15 * u * u) / (u * u + 22);
-  const centre = 15 * 0.0625 / (0.0625 + 22);
-  const ramp = beta > 0.6 ? 0.55 * (beta - 0.6) ** 2 : 0.02 * Math.max(0, -beta - 2) ** 2;
-  return Math.max(0.0015, (wall - centre) * 0.9 + ramp + 0.0036 * Math.exp(-0.35 * beta * beta)) + 0.0008 * alpha * alpha;
+  const u = alpha - 0.07 * beta * beta + 0.1 * beta;
+  const wall = (13 * u * u) / (u * u + 24);
+  const floor = 0.0034 * Math.exp(-0.45 * beta * beta) + 0.0012 + 0.00002 * beta ** 4;
+  const ramp = 2.4 / (1 + Math.exp(-1.5 * (beta - 3.2)));
+  return floor + wall + ramp * 0.7;
 }
 
 export class FakeModel {
@@ -57,7 +57,10 @@ export class FakeModel {
 
   off(event, callback) {
     this.counts.off += 1;
-    this.listeners.set(event, (this.listeners.get(event) ?? []).filter((other) => other !== callback));
+    this.listeners.set(
+      event,
+      (this.listeners.get(event) ?? []).filter((other) => other !== callback),
+    );
   }
 
   emit(event, ...values) {
@@ -91,7 +94,15 @@ export class FakeModel {
   }
 
   result(id, purpose, outcome, more = {}) {
-    const rest = { products: 0, evaluations: 0, seconds: 3.24, verdict: null, pairs: [], advice: "", ...more };
+    const rest = {
+      products: 0,
+      evaluations: 0,
+      seconds: 3.24,
+      verdict: null,
+      pairs: [],
+      advice: "",
+      ...more,
+    };
     this.reply({ kind: "result", id, purpose, outcome, ...rest });
   }
 
@@ -134,7 +145,8 @@ export class FakeModel {
         text: "Curvatures +0.312 and −0.0152. Of 1,000 random slices, 991 look like a minimum.",
         tone: "saddle",
       },
-      caption: "Loss over all 1,797 samples, dropout off. Every point drawn is a loss the model was evaluated at.",
+      caption:
+        "Loss over all 1,797 samples, dropout off. Every point drawn is a loss the model was evaluated at.",
     };
   }
 
@@ -186,7 +198,10 @@ export class FakeModel {
         done += block.length;
         if (from + 156 >= fresh.length) level = size;
         seq += 1;
-        const points = block.map((at) => [at, this.value(coordinate(at % n, n, frame.alpha), coordinate((at / n) | 0, n, frame.beta))]);
+        const points = block.map((at) => [
+          at,
+          this.value(coordinate(at % n, n, frame.alpha), coordinate((at / n) | 0, n, frame.beta)),
+        ]);
         this.tile(id, run, seq, points, { level, done, total, seconds_left: ((total - done) / 600) * 1.1 });
         if (this.options.stop === "refining" && done > 0.6 * total) return;
       }
@@ -201,7 +216,13 @@ export class FakeModel {
         { index: 0, value: 0.3124 + 0.1 / 8 ** k, residual: 0.02 / 3 ** k, accepted: k > 3 },
         { index: -1, value: -0.01523 + 0.01 / 4 ** k, residual: 0.02 / 2 ** k, accepted: false },
       ];
-      const body = { id: "eigen", purpose: "eigenpairs", stage: `${10 * k} products`, done: 10 * k, total: 80 };
+      const body = {
+        id: "eigen",
+        purpose: "eigenpairs",
+        stage: `${10 * k} products`,
+        done: 10 * k,
+        total: 80,
+      };
       this.reply({ kind: "progress", ...body, seconds_left: 2, pairs });
       if (this.options.stop && k === 4) return;
       await wait();
@@ -217,7 +238,13 @@ export class FakeModel {
     const n = 49;
     this.traits = { options: { sources: [] } };
     const axis = { source: "random", seed: 0, index: 0 };
-    const frame = this.frame({ alpha: axis, beta: { ...axis, seed: 1 }, extent: 4, resolution: n, scale: "unit" });
+    const frame = this.frame({
+      alpha: axis,
+      beta: { ...axis, seed: 1 },
+      extent: 4,
+      resolution: n,
+      scale: "unit",
+    });
     const at = (i) => coordinate(i, n, frame.alpha);
     const loss = Float32Array.from({ length: n * n }, (_, k) => valley(at(k % n), at((k / n) | 0)));
     return { frame, loss: new DataView(loss.buffer) };

@@ -15,5 +15,7 @@ createServer(async ({ url = "/" }, response) => {
   if (!found) return response.writeHead(404).end();
   const [name, type] = found;
   const body = await readFile(fileURLToPath(new URL(name, import.meta.url)));
-  return response.writeHead(200, { "content-type": `${type}; charset=utf-8`, "cache-control": "no-store" }).end(body);
+  return response
+    .writeHead(200, { "content-type": `${type}; charset=utf-8`, "cache-control": "no-store" })
+    .end(body);
 }).listen(port, "127.0.0.1", () => console.log(`http://127.0.0.1:${port}/?theme=dark&stop=refining`));

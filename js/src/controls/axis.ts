@@ -91,7 +91,12 @@ function build(letter: "α" | "β") {
   const seed = h("input", { type: "number", min: "0", step: "1", id: seedId });
   const again = h(
     "button",
-    { type: "button", class: "lw-icon", title: "Draw again, with a new seed", "aria-label": `Draw ${letter} again` },
+    {
+      type: "button",
+      class: "lw-icon",
+      title: "Draw again, with a new seed",
+      "aria-label": `Draw ${letter} again`,
+    },
     "⟳",
   );
   const random = h("div", { class: "lw-seed" }, h("label", { for: seedId }, "seed"), seed, again);

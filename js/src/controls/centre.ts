@@ -41,7 +41,11 @@ function pairRow(pair: Pair, computing: boolean): HTMLElement {
   const grey = (text: string) => h("span", { class: "lw-muted" }, text);
   const name = h("span", {}, ...lambda(pair.index), " ", grey("residual"));
   const mark = pair.accepted
-    ? h("span", { class: "lw-ok", title: "the residual meets its bound", role: "img", "aria-label": "accepted" }, "✓")
+    ? h(
+        "span",
+        { class: "lw-ok", title: "the residual meets its bound", role: "img", "aria-label": "accepted" },
+        "✓",
+      )
     : h("span", { class: "lw-warn" }, computing ? "…" : "not converged");
   return row([name], [number(pair.value), " ", grey(residual(pair.residual)), " ", mark]);
 }

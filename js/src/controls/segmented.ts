@@ -28,7 +28,11 @@ export function segmented<T extends string>(
     inputs.set(value, input);
     return h("label", { class: "lw-segment", title: title ?? null }, input, h("span", {}, words));
   });
-  const element = h("fieldset", { class: "lw-segmented", role: "radiogroup", "aria-label": label }, ...segments);
+  const element = h(
+    "fieldset",
+    { class: "lw-segmented", role: "radiogroup", "aria-label": label },
+    ...segments,
+  );
   return {
     element,
     set(value) {

@@ -20,7 +20,11 @@ interface JobLine {
 }
 
 function jobLine(name: string, onCancel: () => void, signal: AbortSignal): JobLine {
-  const cancel = h("button", { type: "button", class: "lw-icon", title: "Stop", "aria-label": `Stop ${name}` }, "✕");
+  const cancel = h(
+    "button",
+    { type: "button", class: "lw-icon", title: "Stop", "aria-label": `Stop ${name}` },
+    "✕",
+  );
   const bar = h("progress", { max: "1", "aria-label": `Progress of ${name}` });
   const text = h("span", { class: "lw-job-text" });
   listen(cancel, "click", onCancel, signal);
@@ -39,7 +43,10 @@ function jobLine(name: string, onCancel: () => void, signal: AbortSignal): JobLi
   };
 }
 
-export function statusLine(onCancel: (job: "picture" | "eigenpairs") => void, signal: AbortSignal): StatusLine {
+export function statusLine(
+  onCancel: (job: "picture" | "eigenpairs") => void,
+  signal: AbortSignal,
+): StatusLine {
   const picture = jobLine("the picture", () => onCancel("picture"), signal);
   const eigenpairs = jobLine("the Hessian directions", () => onCancel("eigenpairs"), signal);
   const note = h("span", { class: "lw-footnote" });

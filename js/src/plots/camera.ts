@@ -14,8 +14,8 @@ export interface Camera {
 
 /** From the front and above: the valley opens towards the reader. */
 export const HOME: Camera = {
-  eye: { x: 1.05, y: -1.35, z: 0.72 },
-  center: { x: 0.02, y: 0, z: -0.14 },
+  eye: { x: 1.22, y: -1.52, z: 0.82 },
+  center: { x: 0.03, y: 0, z: -0.16 },
   up: { x: 0, y: 0, z: 1 },
 };
 

@@ -85,7 +85,10 @@ function layoutOf(scene: Scene): Attributes {
   return {
     ...baseLayout(scene),
     margin: { l: 64, r: 8, t: 44, b: 50 },
-    xaxis: { ...axis(scene, axisTitle("α", frame.alpha), [frame.alpha.lo, frame.alpha.hi]), constrain: "domain" },
+    xaxis: {
+      ...axis(scene, axisTitle("α", frame.alpha), [frame.alpha.lo, frame.alpha.hi]),
+      constrain: "domain",
+    },
     yaxis: {
       ...axis(scene, axisTitle("β", frame.beta), [frame.beta.lo, frame.beta.hi]),
       constrain: "domain",
@@ -97,7 +100,7 @@ function layoutOf(scene: Scene): Attributes {
 
 function axis(scene: Scene, title: string, range: readonly [number, number]): Attributes {
   const { muted, grid } = palette(scene);
-  const ticks = linearTicks(...range);
+  const ticks = linearTicks(...range, 8);
   return {
     title: { text: plain(title), font: { size: 12, color: muted }, standoff: 8 },
     range,

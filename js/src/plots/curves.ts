@@ -101,7 +101,7 @@ function layoutOf(scene: Scene, heights: Heights | null, legend: boolean): Attri
   const unit = alpha.unit === beta.unit && alpha.unit !== "" ? ` (${alpha.unit})` : "";
   const common = { tickfont: { size: 11, color: muted }, gridcolor: grid, zeroline: false, ticks: "" };
   const span = heights ? heights.hi - heights.lo : 1;
-  const ticks = linearTicks(...range);
+  const ticks = linearTicks(...range, 8);
   return {
     ...baseLayout(scene),
     margin: { l: 64, r: 20, t: 72, b: 50 },
@@ -133,7 +133,16 @@ function marks(scene: Scene, heights: Heights | null): Attributes {
   const { mark, text, panel } = palette(scene);
   return {
     shapes: [
-      { type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: mark, width: 1.5 }, layer: "below" },
+      {
+        type: "line",
+        x0: 0,
+        x1: 0,
+        yref: "paper",
+        y0: 0,
+        y1: 1,
+        line: { color: mark, width: 1.5 },
+        layer: "below",
+      },
     ],
     annotations: [
       {

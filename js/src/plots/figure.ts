@@ -2,7 +2,7 @@
 
 import { number } from "../protocol/format";
 import type { AxisInfo } from "../protocol/messages";
-import type { Heights, HeightScale } from "./heights";
+import type { HeightScale, Heights } from "./heights";
 import type { Mesh, Points } from "./mesh";
 import { PALETTES, type Palette, type Theme } from "./palette";
 
@@ -109,5 +109,15 @@ export function keyOf(view: string, scene: Scene, ...more: readonly unknown[]): 
   const { heights, mesh } = scene;
   const bounds = heights === null ? null : [heights.lo, heights.hi, heights.ticks];
   const kind = [mesh?.stage === "quadratic", heights !== null && heights.holes + heights.hidden > 0];
-  return JSON.stringify([view, scene.theme, scene.scale, frame.alpha, frame.beta, frame.loss, bounds, kind, ...more]);
+  return JSON.stringify([
+    view,
+    scene.theme,
+    scene.scale,
+    frame.alpha,
+    frame.beta,
+    frame.loss,
+    bounds,
+    kind,
+    ...more,
+  ]);
 }

@@ -41,7 +41,11 @@ export function heightsOf(values: Float32Array, scale: HeightScale): Heights | n
   return { z, hidden, holes, least, most, ...axisOf(lo, hi, scale) };
 }
 
-function axisOf(lo: number, hi: number, scale: HeightScale): Pick<Heights, "lo" | "hi" | "ticks" | "labels" | "step"> {
+function axisOf(
+  lo: number,
+  hi: number,
+  scale: HeightScale,
+): Pick<Heights, "lo" | "hi" | "ticks" | "labels" | "step"> {
   const unit = niceStep(Math.max(hi - lo, Math.abs(hi) * 1e-6, 1e-12) / 20);
   const low = Math.floor(lo / unit) * unit;
   const high = Math.max(Math.ceil(hi / unit) * unit, low + unit);
@@ -59,17 +63,21 @@ export function niceStep(rough: number): number {
   return lead < 7.5 ? 5 * power : 10 * power;
 }
 
-export function linearTicks(lo: number, hi: number): number[] {
-  const step = niceStep((hi - lo) / 4.5);
+export function linearTicks(lo: number, hi: number, about = 4.5): number[] {
+  const step = niceStep((hi - lo) / about);
   const ticks: number[] = [];
-  for (let k = Math.ceil(lo / step - 1e-9); k * step <= hi + step * 1e-9; k += 1) ticks.push(k === 0 ? 0 : k * step);
+  for (let k = Math.ceil(lo / step - 1e-9); k * step <= hi + step * 1e-9; k += 1)
+    ticks.push(k === 0 ? 0 : k * step);
   return ticks;
 }
 
 /** Ticks in log10: decades, with 2 and 5 where decades are few, evenly spaced values where they are none. */
 export function logTicks(lo: number, hi: number): number[] {
   const decades = hi - lo;
-  if (decades < 0.7) return linearTicks(10 ** lo, 10 ** hi).filter((value) => value > 0).map(Math.log10);
+  if (decades < 0.7)
+    return linearTicks(10 ** lo, 10 ** hi)
+      .filter((value) => value > 0)
+      .map(Math.log10);
   const every = Math.max(1, Math.ceil(decades / 7));
   const leads = decades < 1.6 ? [1, 2, 5] : decades < 2.2 ? [1, 3] : [1];
   const ticks: number[] = [];

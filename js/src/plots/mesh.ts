@@ -141,7 +141,9 @@ function quadraticMesh(frame: Frame): Mesh | null {
 
 export function quadratic(model: NonNullable<Frame["preview"]>, alpha: number, beta: number): number {
   const slope = model.gradient_alpha * alpha + model.gradient_beta * beta;
-  return model.loss + slope + 0.5 * (model.a * alpha * alpha + 2 * model.b * alpha * beta + model.c * beta * beta);
+  return (
+    model.loss + slope + 0.5 * (model.a * alpha * alpha + 2 * model.b * alpha * beta + model.c * beta * beta)
+  );
 }
 
 /** Rows that share the mesh's memory, as plotly takes them. */

@@ -24,7 +24,8 @@ const EMPTY: Pick<Heights, "lo" | "hi" | "ticks" | "labels"> = { lo: 0, hi: 1, t
 export function surfaceFigure(scene: Scene): Figure {
   const { heights, mesh } = scene;
   const values = mesh && heights ? surfaceValues(mesh, heights) : {};
-  const data: Attributes[] = mesh && heights ? [{ ...surfaceStyle(scene, mesh, heights), ...unwrap(values) }] : [];
+  const data: Attributes[] =
+    mesh && heights ? [{ ...surfaceStyle(scene, mesh, heights), ...unwrap(values) }] : [];
   if (centreInside(scene)) data.push(...stem(scene));
   return { key: keyOf("surface", scene), data, layout: layoutOf(scene), values, threeD: true };
 }
@@ -79,8 +80,22 @@ function stem(scene: Scene): Attributes[] {
   const top = hi + 0.06 * (hi - lo);
   const shared = { type: "scatter3d", hoverinfo: "skip" };
   return [
-    { ...shared, mode: "lines", x: [0, 0], y: [0, 0], z: [centreHeight(scene), top], line: { color: mark, width: 3 } },
-    { ...shared, mode: "markers", x: [0], y: [0], z: [top], marker: { size: 6, color: mark, line: { width: 0 } } },
+    {
+      ...shared,
+      mode: "lines",
+      x: [0, 0],
+      y: [0, 0],
+      z: [centreHeight(scene), top],
+      line: { color: mark, width: 3 },
+    },
+    {
+      ...shared,
+      mode: "markers",
+      x: [0],
+      y: [0],
+      z: [top],
+      marker: { size: 6, color: mark, line: { width: 0 } },
+    },
   ];
 }
 
@@ -102,7 +117,7 @@ function layoutOf(scene: Scene): Attributes {
       xaxis: axis(scene, plain(axisTitle("α", frame.alpha)), [frame.alpha.lo, frame.alpha.hi]),
       yaxis: axis(scene, plain(axisTitle("β", frame.beta)), [frame.beta.lo, frame.beta.hi]),
       zaxis: {
-        ...axis(scene, "loss", [lo - 0.02 * spread, hi + 0.06 * spread]),
+        ...axis(scene, "loss", [lo - 0.05 * spread, hi + 0.06 * spread]),
         tickvals: ticks,
         ticktext: labels,
       },
@@ -117,7 +132,7 @@ function layoutOf(scene: Scene): Attributes {
 
 function axis(scene: Scene, title: string, range: readonly [number, number]): Attributes {
   const { muted, grid } = palette(scene);
-  const ticks = linearTicks(...range);
+  const ticks = linearTicks(...range, 8);
   return {
     title: { text: title, font: { size: 12, color: muted } },
     range,

@@ -15,7 +15,11 @@ export interface Channel {
   /** False where there is no kernel to send to. */
   send(draft: Draft): boolean;
   /** Calls `receive` with every readable message and `refuse` with the reason for every other, until `signal` aborts. */
-  listen(receive: (incoming: Incoming) => void, refuse: (error: ProtocolError) => void, signal: AbortSignal): void;
+  listen(
+    receive: (incoming: Incoming) => void,
+    refuse: (error: ProtocolError) => void,
+    signal: AbortSignal,
+  ): void;
 }
 
 export function modelChannel(model: WidgetModel): Channel {

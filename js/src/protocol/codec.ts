@@ -18,12 +18,14 @@ export class ProtocolError extends Error {
 type Fields = Record<string, unknown>;
 
 function fail(what: string, got: unknown): never {
-  const shown = typeof got === "object" ? (got === null ? "null" : "an object") : `${typeof got} ${String(got)}`;
+  const shown =
+    typeof got === "object" ? (got === null ? "null" : "an object") : `${typeof got} ${String(got)}`;
   throw new ProtocolError(`the kernel sent ${what}, got ${shown.slice(0, 80)}`);
 }
 
 function fields(value: unknown, where: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) fail(`no object as ${where}`, value);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    fail(`no object as ${where}`, value);
   return value as Fields;
 }
 
@@ -34,12 +36,16 @@ function text(owner: Fields, name: string): string {
 
 function finite(owner: Fields, name: string): number {
   const value = owner[name];
-  return typeof value === "number" && Number.isFinite(value) ? value : fail(`no finite number as "${name}"`, value);
+  return typeof value === "number" && Number.isFinite(value)
+    ? value
+    : fail(`no finite number as "${name}"`, value);
 }
 
 function whole(owner: Fields, name: string, least = 0): number {
   const value = finite(owner, name);
-  return Number.isInteger(value) && value >= least ? value : fail(`no whole number ≥ ${least} as "${name}"`, value);
+  return Number.isInteger(value) && value >= least
+    ? value
+    : fail(`no whole number ≥ ${least} as "${name}"`, value);
 }
 
 function optional(owner: Fields, name: string): number | null {
@@ -90,7 +96,9 @@ function preview(value: unknown): Frame["preview"] {
 /** Reads the head of a picture; also the one kept in a saved notebook. */
 export function readFrame(value: unknown): Frame {
   const source = fields(value, "frame");
-  const levels = list(source, "levels").map((_, i) => whole(list(source, "levels") as unknown as Fields, String(i), 1));
+  const levels = list(source, "levels").map((_, i) =>
+    whole(list(source, "levels") as unknown as Fields, String(i), 1),
+  );
   if (levels.length === 0) fail("no levels", levels);
   return {
     alpha: axis(source.alpha, "alpha"),
@@ -140,7 +148,8 @@ export function bytesOf(buffer: Buffer): ArrayBuffer {
 function array(head: ArrayHeader, buffer: Buffer): Float32Array | Int32Array {
   const bytes = bytesOf(buffer);
   const size = head.shape.reduce((product, extent) => product * extent, 1);
-  if (bytes.byteLength !== 4 * size) fail(`an array "${head.name}" of ${4 * size} bytes declared`, bytes.byteLength);
+  if (bytes.byteLength !== 4 * size)
+    fail(`an array "${head.name}" of ${4 * size} bytes declared`, bytes.byteLength);
   return head.dtype === "float32" ? new Float32Array(bytes) : new Int32Array(bytes);
 }
 
@@ -224,7 +233,8 @@ function readError(source: Fields): ToPage {
 /** Decodes one message with its buffers, or throws a ProtocolError that says what was wrong. */
 export function decode(raw: unknown, buffers: readonly Buffer[] = []): Incoming {
   const source = fields(raw, "message");
-  if (source.v !== VERSION) fail(`a version other than ${VERSION} (restart the kernel and reload the page)`, source.v);
+  if (source.v !== VERSION)
+    fail(`a version other than ${VERSION} (restart the kernel and reload the page)`, source.v);
   const none: Arrays = new Map();
   switch (source.kind) {
     case "tile":

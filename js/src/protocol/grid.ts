@@ -19,5 +19,7 @@ export function coordinates(axis: AxisInfo): Float64Array {
   const n = axis.points;
   const middle = (axis.lo + axis.hi) / 2;
   const half = (axis.hi - axis.lo) / 2;
-  return Float64Array.from({ length: n }, (_, i) => (n === 1 ? middle : middle + (half * (2 * i - (n - 1))) / (n - 1)));
+  return Float64Array.from({ length: n }, (_, i) =>
+    n === 1 ? middle : middle + (half * (2 * i - (n - 1))) / (n - 1),
+  );
 }

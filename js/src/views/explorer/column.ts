@@ -8,7 +8,7 @@ import { slider } from "../../controls/slider";
 import { extent, grid } from "../../protocol/format";
 import type { PictureSettings } from "../../protocol/messages";
 import type { Options } from "./options";
-import { type ExplorerState } from "./state";
+import type { ExplorerState } from "./state";
 import { angleText } from "./words";
 
 export interface Column {
@@ -19,8 +19,16 @@ export interface Column {
 }
 
 const SCALES = [
-  { value: "unit", label: "unit", title: "Each direction has length 1: distances are raw parameter distances" },
-  { value: "filter", label: "filter", title: "Each filter of a direction is as long as the model's own filter" },
+  {
+    value: "unit",
+    label: "unit",
+    title: "Each direction has length 1: distances are raw parameter distances",
+  },
+  {
+    value: "filter",
+    label: "filter",
+    title: "Each filter of a direction is as long as the model's own filter",
+  },
   { value: "raw", label: "raw", title: "Directions as they are drawn, not rescaled" },
 ] as const;
 
@@ -39,7 +47,12 @@ export function column(
   const centre = centreTable();
   const verdict = verdictBox();
   const controls = [alpha, beta, range, resolution, scale];
-  const scaleRow = h("div", { class: "lw-row" }, h("span", { "aria-hidden": "true" }, "Scale"), scale.element);
+  const scaleRow = h(
+    "div",
+    { class: "lw-row" },
+    h("span", { "aria-hidden": "true" }, "Scale"),
+    scale.element,
+  );
   return {
     element: h(
       "div",

@@ -28,7 +28,12 @@ const HEIGHTS = [
   { value: "linear", label: "linear", title: "Height is the loss itself" },
 ] as const;
 
-function iconButton(icon: string, label: string, onClick: () => void, signal: AbortSignal): HTMLButtonElement {
+function iconButton(
+  icon: string,
+  label: string,
+  onClick: () => void,
+  signal: AbortSignal,
+): HTMLButtonElement {
   const button = h("button", { type: "button", class: "lw-icon", title: label, "aria-label": label }, icon);
   listen(button, "click", onClick, signal);
   return button;

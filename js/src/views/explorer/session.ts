@@ -1,7 +1,7 @@
 // A view's half of the talk with the kernel: what it asked, what it knows, what it still owes. No DOM.
 
 import { type Channel, newId, observeModel, type WidgetModel } from "../../protocol/channel";
-import { type Incoming, ProtocolError } from "../../protocol/codec";
+import type { Incoming, ProtocolError } from "../../protocol/codec";
 import type { PictureSettings, Tile, ViewSettings } from "../../protocol/messages";
 import { type Options, readEigen, readOptions, readSettings, readView } from "./options";
 import {
@@ -91,7 +91,10 @@ export class Session {
     try {
       return withSaved({ ...start, pairs: readEigen(this.model) }, savedPicture(this.model.get("picture")));
     } catch (error) {
-      return refused(start, { message: String(error), advice: "run the cell again to draw the picture anew" });
+      return refused(start, {
+        message: String(error),
+        advice: "run the cell again to draw the picture anew",
+      });
     }
   }
 
@@ -116,7 +119,8 @@ export class Session {
     }
     if (this.state.wanted === null) {
       if (this.state.missed) this.#hello();
-      if (message.kind === "result" && message.purpose === "picture") this.settings = readSettings(this.model);
+      if (message.kind === "result" && message.purpose === "picture")
+        this.settings = readSettings(this.model);
     }
     this.onChange();
   }

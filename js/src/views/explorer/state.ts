@@ -97,7 +97,8 @@ function placeTile(state: ExplorerState, tile: Tile, index: Int32Array, loss: Fl
   const { picture } = state;
   if (picture !== null && tile.run < picture.run) return state;
   if (tile.frame === null) {
-    if (picture === null || tile.run > picture.run) return state.wanted === null ? { ...state, missed: true } : state;
+    if (picture === null || tile.run > picture.run)
+      return state.wanted === null ? { ...state, missed: true } : state;
     return tile.seq <= picture.seq ? state : { ...state, picture: extend(picture, tile, index, loss) };
   }
   if (picture !== null && tile.run === picture.run && sameShape(picture.frame, tile.frame)) {
@@ -199,7 +200,14 @@ function noteError(state: ExplorerState, failure: Failure): ExplorerState {
   const { picture } = next;
   if (picture === null || picture.id !== failure.id) return { ...next, eigen, problem };
   const end: Result = {
-    ...{ id: picture.id, purpose: "picture", outcome: "failed", advice: failure.advice, pairs: [], products: 0 },
+    ...{
+      id: picture.id,
+      purpose: "picture",
+      outcome: "failed",
+      advice: failure.advice,
+      pairs: [],
+      products: 0,
+    },
     ...{ evaluations: picture.done, seconds: 0, verdict: null, v: failure.v, kind: "result" },
   };
   return { ...next, eigen, problem, stage: null, picture: { ...picture, end, secondsLeft: null } };
@@ -213,10 +221,23 @@ export function savedPicture(trait: unknown): Picture | null {
   const frame = readFrame(source.frame);
   const values = new Float32Array(bytesOf(source.loss as DataView));
   const total = coordinates(frame.alpha).length * coordinates(frame.beta).length;
-  if (values.length !== total) throw new Error(`the saved picture has ${values.length} values, expected ${total}`);
+  if (values.length !== total)
+    throw new Error(`the saved picture has ${values.length} values, expected ${total}`);
   const known = new Uint8Array(total).fill(1);
   const level = frame.levels.at(-1) ?? 0;
-  return { id: "", run: -1, seq: 0, frame, values, known, level, done: total, total, secondsLeft: null, end: null };
+  return {
+    id: "",
+    run: -1,
+    seq: 0,
+    frame,
+    values,
+    known,
+    level,
+    done: total,
+    total,
+    secondsLeft: null,
+    end: null,
+  };
 }
 
 /** The state of a reopened notebook, until a kernel answers. */

@@ -44,7 +44,11 @@ export class ExplorerView {
     const session = this.#session;
     this.#plot = new Plot(this.#host, signal);
     this.#announcer = announcer(signal);
-    this.#column = column(() => session.settings, (settings) => session.commit(settings), signal);
+    this.#column = column(
+      () => session.settings,
+      (settings) => session.commit(settings),
+      signal,
+    );
     this.#status = statusLine((job) => session.cancel(job), signal);
     const screen = fullScreen(this.#root, (full) => this.#header.setFull(full), signal);
     this.#header = header(

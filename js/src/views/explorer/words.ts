@@ -67,7 +67,11 @@ function preparing({ stage, link, problem, wanted }: ExplorerState): Job {
     return { text: `${stage.stage}${left}`, part, stoppable: true };
   }
   if (problem !== null && wanted === null) return idle("no picture");
-  return { text: link === "waiting" ? "waiting for the kernel…" : "preparing…", part: null, stoppable: false };
+  return {
+    text: link === "waiting" ? "waiting for the kernel…" : "preparing…",
+    part: null,
+    stoppable: false,
+  };
 }
 
 /** The status of the eigenpairs, or null where there is nothing to say. */
@@ -93,7 +97,9 @@ export function angleText({ picture }: ExplorerState): string {
   const { angle, alpha, beta } = picture.frame;
   const norms = [...new Set([alpha.normalization, beta.normalization])].filter((norm) => norm !== "");
   const words = norms.map((norm) => NORMS[norm] ?? norm).join(" and ");
-  return [angle === null ? "" : `angle ${angle.toFixed(1)}°`, words].filter((part) => part !== "").join(" · ");
+  return [angle === null ? "" : `angle ${angle.toFixed(1)}°`, words]
+    .filter((part) => part !== "")
+    .join(" · ");
 }
 
 /** What a screen reader is told. */
