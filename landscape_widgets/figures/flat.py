@@ -37,8 +37,10 @@ class Frame:
             self._write(at, bottom - 0.13, label, TICK)
             if grid:
                 self.sheet.line([(at, bottom), (at, bottom + height)], color=self.sheet.palette.grid, width=0.7)
-        for row, words in enumerate(wrapped(lowered(title), TITLE, width + 1.0, lines=2)):
-            self._write(left + width / 2, bottom - 0.36 - 0.17 * row, words, TITLE)
+        middle = left + width / 2
+        room = 2 * min(middle, self.sheet.width - middle) - 0.5
+        for row, words in enumerate(wrapped(lowered(title), TITLE, room, lines=2)):
+            self._write(middle, bottom - 0.36 - 0.17 * row, words, TITLE)
 
     def ticks_y(self, title: str, ticks: tuple[float, ...], labels: tuple[str, ...], *, grid: bool) -> None:
         """Tick labels and title at the left."""

@@ -15,6 +15,12 @@ HeightScale = Literal["log", "linear"]
 LARGEST = 1e300
 """Above it a value counts as infinite: sums of such values would be."""
 
+SMALLEST = 307
+"""No tick stands below 10 to minus this: floats end there."""
+
+ROUNDING = 1e-6
+"""Losses that differ by less than this part are the same: in float32 they may differ by rounding alone."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Heights:
@@ -58,15 +64,20 @@ def heights_of(loss: np.ndarray, scale: HeightScale) -> Heights | None:
         return None
     z = np.full(loss.shape, np.nan)
     z[shown] = np.log10(loss[shown]) if scale == "log" else loss[shown]
-    lo, hi = _rounded_outward(float(z[shown].min()), float(z[shown].max()))
+    lo, hi = _rounded_outward(float(z[shown].min()), float(z[shown].max()), scale)
     ticks = log_ticks(lo, hi) if scale == "log" else linear_ticks(lo, hi)
     labels = tick_labels([10.0**tick for tick in ticks] if scale == "log" else ticks)
     holes, hidden = int((~finite).sum()), int((finite & ~shown).sum())
     return Heights(z, lo, hi, tuple(ticks), labels, nice_step((hi - lo) / 14), holes, hidden)
 
 
-def _rounded_outward(lo: float, hi: float) -> tuple[float, float]:
-    unit = nice_step(max(hi - lo, max(abs(lo), abs(hi)) * 1e-6, 1e-300) / 20)
+def _rounded_outward(lo: float, hi: float, scale: HeightScale) -> tuple[float, float]:
+    """Round ends around lo and hi; losses equal but for rounding stand in the middle of a range of their own."""
+    size = max(abs(lo), abs(hi)) if scale == "linear" else 1.0
+    if hi - lo <= ROUNDING * size:
+        half = 0.05 * size or 0.5
+        lo, hi = lo - half, hi + half
+    unit = nice_step((hi - lo) / 20)
     low = math.floor(lo / unit) * unit
     return low, max(math.ceil(hi / unit) * unit, low + unit)
 
@@ -91,13 +102,13 @@ def linear_ticks(lo: float, hi: float) -> list[float]:
 def log_ticks(lo: float, hi: float) -> list[float]:
     """Ticks in log10: decades, with 2 and 5 where decades are few, even values where they are none."""
     decades = hi - lo
-    if decades < 0.7:
+    if decades < 0.7 and lo > -SMALLEST:
         return [math.log10(value) for value in linear_ticks(10.0**lo, 10.0**hi) if value > 0]
     every = max(1, math.ceil(decades / 7))
     leads = (1, 2, 5) if decades < 1.6 else (1, 3) if decades < 2.2 else (1,)
     powers = [power for power in range(math.floor(lo), math.ceil(hi) + 1) if power % every == 0]
     ticks = [power + math.log10(lead) for power in powers for lead in leads]
-    return [tick for tick in ticks if lo - 1e-9 <= tick <= hi + 1e-9]
+    return [tick for tick in ticks if max(lo - 1e-9, -SMALLEST) <= tick <= hi + 1e-9]
 
 
 def tick_labels(values: list[float]) -> tuple[str, ...]:

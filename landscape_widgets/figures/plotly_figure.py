@@ -12,13 +12,16 @@ from landscape_widgets.figures import camera
 from landscape_widgets.figures.heights import Heights, HeightScale, heights_of, linear_ticks, tick_labels
 from landscape_widgets.figures.picture import ABOVE, Picture, View
 from landscape_widgets.figures.theme import Palette, palette
-from landscape_widgets.figures.words import axis_title, number, plain
+from landscape_widgets.figures.words import axis_title, number, plain, plain_3d
 from landscape_widgets.results import Surface
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 CAPTION_LETTERS, CAPTION_LINE = 100, 17
 """Letters in a line of the caption, and its height in pixels."""
+
+FARTHER = 1.22
+"""How much farther the eye stands than in the PNG: plotly keeps no room for the labels."""
 
 Attributes = dict[str, Any]
 
@@ -128,12 +131,12 @@ def _surface(picture: Picture, heights: Heights, colours: Palette) -> tuple[list
         annotations.append({"x": 0, "y": 0, "z": top, "yshift": 19, **_label(picture, colours)})
     axes = picture.surface.axes
     box: Attributes = {
-        "xaxis": _axis(axis_title("α", axes[0]), picture.window(0), colours),
-        "yaxis": _axis(axis_title("β", axes[1]), picture.window(1), colours),
+        "xaxis": _axis(plain_3d(axis_title("α", axes[0])), picture.window(0), colours),
+        "yaxis": _axis(plain_3d(axis_title("β", axes[1])), picture.window(1), colours),
         "zaxis": _height_axis(heights, (heights.lo - 0.02 * span, top), colours),
         "aspectmode": "manual",
         "aspectratio": _xyz(camera.ASPECT),
-        "camera": {"eye": _xyz(camera.EYE), "center": _xyz(camera.CENTRE)},
+        "camera": {"eye": _xyz(camera.CENTRE + FARTHER * (camera.EYE - camera.CENTRE)), "center": _xyz(camera.CENTRE)},
         "domain": {"x": [0, 0.95], "y": [0, 1]},
         "annotations": annotations,
     }
@@ -175,8 +178,8 @@ def _contour(picture: Picture, heights: Heights, colours: Palette) -> tuple[list
     axes = picture.surface.axes
     layout: Attributes = {
         "margin": _margin(64, bottom=50),
-        "xaxis": {**_axis(axis_title("α", axes[0]), picture.window(0), colours), "constrain": "domain"},
-        "yaxis": {**_axis(axis_title("β", axes[1]), picture.window(1), colours), "constrain": "domain"},
+        "xaxis": {**_axis(plain(axis_title("α", axes[0])), picture.window(0), colours), "constrain": "domain"},
+        "yaxis": {**_axis(plain(axis_title("β", axes[1])), picture.window(1), colours), "constrain": "domain"},
     }
     if picture.to_scale:
         layout["yaxis"]["scaleanchor"] = "x"
@@ -204,18 +207,19 @@ def _filled(picture: Picture, heights: Heights, colours: Palette) -> Attributes:
     }
 
 
-def _hover(picture: Picture) -> list[list[str]]:
-    """α, β and loss of every point."""
+def _hover(picture: Picture) -> np.ndarray:
+    """α, β and loss of every point; an array, because plotly writes nested lists as their `repr`."""
     mesh = picture.mesh
     assert mesh is not None
     assert mesh.y is not None
     about = "≈ " if picture.preview else ""
     columns = [f"α {number(float(x))}<br>β " for x in mesh.x]
     rows = zip((number(float(y)) for y in mesh.y), mesh.loss.tolist(), strict=True)
-    return [
+    texts = [
         [f"{column}{beta}<br>loss {about}{number(loss, 4)}" for column, loss in zip(columns, row, strict=True)]
         for beta, row in rows
     ]
+    return np.array(texts, dtype=object)
 
 
 def _curves(picture: Picture, _: Heights, colours: Palette) -> tuple[list[Attributes], Attributes]:
@@ -249,7 +253,7 @@ def _curves(picture: Picture, _: Heights, colours: Palette) -> tuple[list[Attrib
         "margin": _margin(64, top=72 if len(cuts) > 1 else 20, bottom=50),
         "showlegend": len(cuts) > 1,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"color": colours.text}},
-        "xaxis": _axis(picture.curves_title, across, colours),
+        "xaxis": _axis(plain(picture.curves_title), across, colours),
         "yaxis": _height_axis(heights, (heights.lo - room, heights.hi + room), colours),
     }
     if picture.centre_inside:
@@ -262,9 +266,10 @@ def _curves(picture: Picture, _: Heights, colours: Palette) -> tuple[list[Attrib
 
 
 def _axis(title: str, span: tuple[float, float], colours: Palette) -> Attributes:
+    """An axis with even ticks; the title is plotly's text already."""
     ticks = linear_ticks(*span)
     return {
-        "title": {"text": plain(title), "font": {"size": 12, "color": colours.muted}},
+        "title": {"text": title, "font": {"size": 12, "color": colours.muted}},
         "range": list(span),
         "tickmode": "array",
         "tickvals": ticks,

@@ -33,10 +33,10 @@ class Sheet:
         self.width, self.height, self.palette = width, height, palette
         self.figure = Figure(figsize=(width, height), facecolor=palette.panel, edgecolor="none", layout=None)
         self.texts: list[Text] = []
+        _steady(self.figure.patch)
 
     def _add(self, artist: Artist, layer: float) -> None:
-        artist.set_sketch_params(None)
-        artist.set_path_effects([])
+        _steady(artist)
         artist.set_zorder(layer)
         artist.set_transform(self.figure.dpi_scale_trans)
         artist.set_clip_on(False)
@@ -49,12 +49,21 @@ class Sheet:
         """Write words as they are: dollar signs and backslashes mean nothing."""
         artist = Text(
             x, y, words, color=color, fontproperties=_font(size, bold), parse_math=False, usetex=False,
+            antialiased=True,
             horizontalalignment=ha, verticalalignment=va, rotation=angle, rotation_mode="anchor",
         )  # fmt: skip
         self._add(artist, layer)
         if boxed:
-            style: dict[str, Any] = {"boxstyle": "round,pad=0.4,rounding_size=0.25", "linewidth": 0.6, "alpha": 0.92}
+            style: dict[str, Any] = {
+                "boxstyle": "round,pad=0.4,rounding_size=0.25",
+                "linewidth": 0.6,
+                "alpha": 0.92,
+                "antialiased": True,
+            }
             artist.set_bbox({**style, "facecolor": self.palette.panel, "edgecolor": self.palette.border})
+            box = artist.get_bbox_patch()
+            if box is not None:
+                _steady(box)
         self.texts.append(artist)
 
     def line(
@@ -101,6 +110,12 @@ class Sheet:
         picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3].copy())
         picture.save(buffer, format="png", dpi=(dpi, dpi))
         return buffer.getvalue()
+
+
+def _steady(artist: Artist) -> None:
+    """Draw straight lines without effects, whatever `rcParams` say."""
+    artist.set_sketch_params(None)
+    artist.set_path_effects([])
 
 
 def _font(size: float, bold: bool) -> FontProperties:

@@ -61,6 +61,14 @@ def plain(text: str) -> str:
     return html.escape(text, quote=False).replace("$", "&#36;")
 
 
+def plain_3d(text: str) -> str:
+    """Text for the axes of plotly's 3-D scenes, which read some tags but no entities: shown as it is written.
+
+    A space of no width after `<` makes it no tag.
+    """
+    return text.replace("<", "<\u200b")
+
+
 def counted(count: int, one: str, many: str) -> str:
     """A count with its noun and verb."""
     return f"{count:,} {one if count == 1 else many}"
