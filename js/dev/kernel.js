@@ -4,10 +4,10 @@
 const LEVELS = [7, 13, 25, 49, 97];
 
 function valley(alpha, beta) {
-  const u = alpha - 0.07 * beta * beta + 0.1 * beta;
+  const u = alpha - 0.06 * beta * beta;
   const wall = (13 * u * u) / (u * u + 24);
-  const floor = 0.0034 * Math.exp(-0.45 * beta * beta) + 0.0012 + 0.00002 * beta ** 4;
-  const ramp = 2.4 / (1 + Math.exp(-1.5 * (beta - 3.2)));
+  const floor = 0.0024 * Math.exp(-0.45 * beta * beta) + 0.0011 + 0.00002 * beta ** 4;
+  const ramp = 2.4 / (1 + Math.exp(-2.2 * (beta - 4.4)));
   return floor + wall + ramp * 0.7;
 }
 

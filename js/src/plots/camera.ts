@@ -19,6 +19,13 @@ export const HOME: Camera = {
   up: { x: 0, y: 0, z: 1 },
 };
 
+const WIDE = 1.55;
+
+/** Home for a plot of this width by height: a narrow one is seen from farther away, so that nothing is cut off. */
+export function homeFor(aspect: number): Camera {
+  return aspect > 0 && aspect < WIDE ? zoom(HOME, WIDE / aspect) : HOME;
+}
+
 const STEEPEST = (85 * Math.PI) / 180;
 const [NEAREST, FARTHEST] = [0.5, 6];
 

@@ -84,7 +84,7 @@ function layoutOf(scene: Scene): Attributes {
   };
   return {
     ...baseLayout(scene),
-    margin: { l: 64, r: 8, t: 44, b: 50 },
+    margin: { l: 60, r: 60, t: 44, b: 50 },
     xaxis: {
       ...axis(scene, axisTitle("α", frame.alpha), [frame.alpha.lo, frame.alpha.hi]),
       constrain: "domain",

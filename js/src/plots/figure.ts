@@ -53,7 +53,11 @@ export function centreInside({ points: { frame } }: Scene): boolean {
 export function colorbar(scene: Scene, heights: Heights): Attributes {
   const { muted } = palette(scene);
   return {
-    title: { text: "loss", side: "top", font: { size: 11, color: muted } },
+    title: {
+      text: 'loss<br><span style="font-size:3px"> </span>',
+      side: "top",
+      font: { size: 11, color: muted },
+    },
     tickmode: "array",
     tickvals: heights.ticks,
     ticktext: heights.labels,
@@ -63,8 +67,8 @@ export function colorbar(scene: Scene, heights: Heights): Attributes {
     outlinewidth: 0,
     len: 0.62,
     x: 1,
-    xanchor: "right",
-    xpad: 0,
+    xanchor: "left",
+    xpad: 4,
     y: 0.5,
   };
 }

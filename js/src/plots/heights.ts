@@ -79,7 +79,7 @@ export function logTicks(lo: number, hi: number): number[] {
       .filter((value) => value > 0)
       .map(Math.log10);
   const every = Math.max(1, Math.ceil(decades / 7));
-  const leads = decades < 1.6 ? [1, 2, 5] : decades < 2.2 ? [1, 3] : [1];
+  const leads = decades < 1.6 ? [1, 2, 5] : decades < 3.2 ? [1, 3] : [1];
   const ticks: number[] = [];
   for (let power = Math.floor(lo); power <= Math.ceil(hi); power += 1) {
     if (power % every !== 0) continue;

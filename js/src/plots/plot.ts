@@ -1,6 +1,6 @@
 // Owns one plotly element from the first picture to the purge.
 
-import { type Camera, HOME, orbit, zoom } from "./camera";
+import { type Camera, homeFor, orbit, zoom } from "./camera";
 import type { Figure } from "./figure";
 import { Plotly } from "./plotly";
 
@@ -18,7 +18,8 @@ const STEP = Math.PI / 36;
 const REBUILDS = 5;
 
 export class Plot {
-  #camera: Camera = HOME;
+  /** Where the user put the camera; null at home. */
+  #moved: Camera | null = null;
   #drawn: string | null = null;
   #figure: Figure | null = null;
   #queued: Figure | null = null;
@@ -51,7 +52,7 @@ export class Plot {
   }
 
   reset(): void {
-    if (this.#figure?.threeD) this.#look(HOME);
+    if (this.#figure?.threeD) this.#look(null);
     else void this.#guard(Plotly.relayout(this.host, { "xaxis.autorange": false, ...this.#homeRanges() }));
   }
 
@@ -79,7 +80,7 @@ export class Plot {
     const size = { width: this.host.clientWidth || 700, height: this.host.clientHeight || 480 };
     if (!figure.threeD) return { ...figure.layout, ...size };
     const scene = figure.layout.scene as Record<string, unknown>;
-    return { ...figure.layout, ...size, scene: { ...scene, camera: this.#camera } };
+    return { ...figure.layout, ...size, scene: { ...scene, camera: this.#camera() } };
   }
 
   #listen(): void {
@@ -87,7 +88,7 @@ export class Plot {
     const element = this.host as unknown as { on(name: string, callback: (event: never) => void): void };
     const keep = (event: Record<string, unknown>) => {
       const camera = event["scene.camera"] as Camera | undefined;
-      if (camera?.eye) this.#camera = { eye: camera.eye, center: camera.center, up: camera.up };
+      if (camera?.eye) this.#moved = { eye: camera.eye, center: camera.center, up: camera.up };
     };
     element.on("plotly_relayout", keep);
     element.on("plotly_relayouting", keep);
@@ -106,9 +107,13 @@ export class Plot {
     }, 200 * this.#rebuilds);
   }
 
-  #look(camera: Camera): void {
-    this.#camera = camera;
-    void this.#guard(Plotly.relayout(this.host, { "scene.camera": camera }));
+  #camera(): Camera {
+    return this.#moved ?? homeFor(this.host.clientWidth / Math.max(this.host.clientHeight, 1));
+  }
+
+  #look(camera: Camera | null): void {
+    this.#moved = camera;
+    void this.#guard(Plotly.relayout(this.host, { "scene.camera": this.#camera() }));
   }
 
   #homeRanges(): Record<string, unknown> {
@@ -127,15 +132,15 @@ export class Plot {
 
   #key(event: KeyboardEvent): void {
     if (!this.#figure?.threeD || event.ctrlKey || event.metaKey || event.altKey) return;
-    const moves: Record<string, () => Camera> = {
-      ArrowLeft: () => orbit(this.#camera, -STEP, 0),
-      ArrowRight: () => orbit(this.#camera, STEP, 0),
-      ArrowUp: () => orbit(this.#camera, 0, STEP),
-      ArrowDown: () => orbit(this.#camera, 0, -STEP),
-      "+": () => zoom(this.#camera, 0.9),
-      "=": () => zoom(this.#camera, 0.9),
-      "-": () => zoom(this.#camera, 1 / 0.9),
-      "0": () => HOME,
+    const moves: Record<string, () => Camera | null> = {
+      ArrowLeft: () => orbit(this.#camera(), -STEP, 0),
+      ArrowRight: () => orbit(this.#camera(), STEP, 0),
+      ArrowUp: () => orbit(this.#camera(), 0, STEP),
+      ArrowDown: () => orbit(this.#camera(), 0, -STEP),
+      "+": () => zoom(this.#camera(), 0.9),
+      "=": () => zoom(this.#camera(), 0.9),
+      "-": () => zoom(this.#camera(), 1 / 0.9),
+      "0": () => null,
     };
     const move = moves[event.key];
     if (move === undefined) return;
@@ -149,7 +154,7 @@ export class Plot {
     const full = this.host.closest(".lw-full") !== null;
     if (!this.#figure?.threeD || !(event.ctrlKey || event.metaKey || full)) return;
     event.preventDefault();
-    this.#look(zoom(this.#camera, Math.exp(Math.max(-1, Math.min(1, event.deltaY / 400)))));
+    this.#look(zoom(this.#camera(), Math.exp(Math.max(-1, Math.min(1, event.deltaY / 400)))));
   }
 
   #purge(): void {

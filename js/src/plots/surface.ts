@@ -112,7 +112,7 @@ function layoutOf(scene: Scene): Attributes {
   const spread = hi - lo;
   return {
     ...baseLayout(scene),
-    margin: { l: 0, r: 8, t: 0, b: 0 },
+    margin: { l: 0, r: 56, t: 0, b: 0 },
     scene: {
       xaxis: axis(scene, plain(axisTitle("α", frame.alpha)), [frame.alpha.lo, frame.alpha.hi]),
       yaxis: axis(scene, plain(axisTitle("β", frame.beta)), [frame.beta.lo, frame.beta.hi]),
@@ -123,7 +123,6 @@ function layoutOf(scene: Scene): Attributes {
       },
       aspectmode: "manual",
       aspectratio: { x: 1.2, y: 1.2, z: 0.72 },
-      domain: { x: [0, 0.97], y: [0, 1] },
       dragmode: "orbit",
       annotations: centreInside(scene) ? [annotation(scene, hi + 0.06 * spread)] : [],
     },
