@@ -108,12 +108,15 @@ class TileOutbox:
     def begin(self, id: str, run: int, frame: Frame | None) -> None:
         """Start a picture (`run` rises); an earlier one's unsent points are dropped, its end is sent.
 
+        The same run again is a replay: `seq` goes on, so that late acks and late tiles are still told apart.
         Raises `ProtocolError` for a frame that cannot be sent, e.g. one that holds NaN.
         """
         _check_frame(frame)
         with self._lock:
             self._drop()
-            self._id, self._run, self._seq = id, run, 0
+            if run != self._run:
+                self._seq = 0
+            self._id, self._run = id, run
             self._unacknowledged.clear()
             self._frame = frame
             self._finished = False

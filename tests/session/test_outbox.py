@@ -205,6 +205,21 @@ def test_a_new_picture_drops_old_points_and_never_an_old_end(page):
     assert (tile.id, tile.seq, tile.frame, arrays["index"].tolist()) == ("q2", 0, FRAME, [7])
 
 
+def test_a_replay_of_the_same_run_goes_on_counting(page):
+    outbox = started(page)
+    for n in range(3):
+        add(outbox, n)
+    outbox.begin("q1", 1, FRAME)
+    for n in range(3):
+        add(outbox, n)
+    heads = [(tile.seq, tile.frame is not None) for tile, _ in page.tiles()]
+    assert heads == [(0, True), (1, False), (2, True), (3, False)]
+    outbox.ack(1, 1)
+    assert len(page.tiles()) == 4
+    outbox.ack(1, 2)
+    assert page.points(1)[2:] == [(0, 0.0), (1, 0.5), (2, 1.0)]
+
+
 def test_the_late_end_of_an_old_picture_leaves_the_new_one_alone(page):
     outbox = started(page)
     outbox.begin("q2", 2, FRAME)
