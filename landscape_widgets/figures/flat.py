@@ -10,7 +10,7 @@ from landscape_widgets.figures.heights import Heights, heights_of, linear_ticks,
 from landscape_widgets.figures.picture import Picture
 from landscape_widgets.figures.relief import TICK, TITLE, Region
 from landscape_widgets.figures.sheet import Horizontal, Sheet, text_width, wrapped
-from landscape_widgets.figures.triangles import crossings, divided, triangles, whole
+from landscape_widgets.figures.triangles import crossings, divided, lines_on, triangles, whole
 from landscape_widgets.figures.words import axis_title, lowered
 
 Range = tuple[float, float]
@@ -101,12 +101,12 @@ def _fill(frame: Frame, picture: Picture, heights: Heights) -> None:
     x, y, z = divided(mesh.x, mesh.y, heights.z)
     grid = triangles(np.stack([*np.broadcast_arrays(x[None, :], y[:, None]), z], axis=-1))
     corners = grid.reshape(-1, 3, 3)[whole(grid)]
-    segments, _ = crossings(corners, heights.levels)
+    segments, owners = crossings(corners, heights.levels)
     level = (corners[:, :, 2].mean(axis=1) - heights.lo) / (heights.hi - heights.lo)
     face = colormaps["viridis"](level)
     if picture.preview:
         face[:, :3] = 0.5 * face[:, :3] + 0.5 * np.array(to_rgb(colours.panel))
-    lines = np.tile(np.array(colours.contour), (len(segments), 1))
+    lines = lines_on(face[owners], colours.contour)
     frame.sheet.polygons(
         frame.flat(np.concatenate([corners, segments[:, [0, 1, 0]]])),
         face=np.concatenate([face, np.zeros_like(lines)]),

@@ -100,12 +100,12 @@ def linear_ticks(lo: float, hi: float) -> list[float]:
 
 
 def log_ticks(lo: float, hi: float) -> list[float]:
-    """Ticks in log10: decades, with 2 and 5 where decades are few, even values where they are none."""
+    """Ticks in log10: decades, with 3, or 2 and 5, where decades are few, even values where they are none."""
     decades = hi - lo
     if decades < 0.7 and lo > -SMALLEST:
         return [math.log10(value) for value in linear_ticks(10.0**lo, 10.0**hi) if value > 0]
     every = max(1, math.ceil(decades / 7))
-    leads = (1, 2, 5) if decades < 1.6 else (1, 3) if decades < 2.2 else (1,)
+    leads = (1, 2, 5) if decades < 1.6 else (1, 3) if decades < 2.9 else (1,)
     powers = [power for power in range(math.floor(lo), math.ceil(hi) + 1) if power % every == 0]
     ticks = [power + math.log10(lead) for power in powers for lead in leads]
     return [tick for tick in ticks if max(lo - 1e-9, -SMALLEST) <= tick <= hi + 1e-9]

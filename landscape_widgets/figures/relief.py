@@ -12,7 +12,7 @@ from landscape_widgets.figures import camera
 from landscape_widgets.figures.heights import Heights, linear_ticks, tick_labels
 from landscape_widgets.figures.picture import ABOVE, Picture
 from landscape_widgets.figures.sheet import Sheet, text_width, wrapped
-from landscape_widgets.figures.triangles import crossings, divided, facing, shade, triangles, whole
+from landscape_widgets.figures.triangles import crossings, divided, facing, lines_on, shade, triangles, whole
 from landscape_widgets.figures.words import axis_title, lowered
 
 TICK, TITLE = 8.5, 9.5
@@ -77,14 +77,14 @@ class Relief:
         face = colormaps["viridis"](level)
         face[:, :3] *= shade(camera.place(corners, self.lower, self.upper))[:, None]
         face = np.clip(face, 0, 1)
-        contour = np.array(colours.contour)
         if self.picture.preview:
             face[:, :3] = 0.5 * face[:, :3] + 0.5 * np.array(to_rgb(colours.panel))
         stem, stem_row = self._stem(y)
         polygons = np.concatenate([corners, segments[:, [0, 1, 0]], stem])
         count, lines, stems = len(corners), len(segments), len(stem)
         bare = np.zeros((lines + stems, 4))
-        edge = np.concatenate([face, np.tile(contour, (lines, 1)), np.tile(to_rgba(colours.mark), (stems, 1))])
+        over = lines_on(face[owners], colours.contour)
+        edge = np.concatenate([face, over, np.tile(to_rgba(colours.mark), (stems, 1))])
         width = np.repeat([SEAM, 0.7, 1.6], [count, lines, stems])
         row = np.concatenate([rows, late[owners], stem_row])
         order = np.lexsort((np.repeat([0, 1, 2], [count, lines, stems]), row))
@@ -96,12 +96,13 @@ class Relief:
     def _rows(self, grid: np.ndarray, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The row of cells with which each shown triangle is painted, and the one with which its contour lines are.
 
-        Lines come one row late, so that the next cell does not cover half of them, except where the next cell is
+        Lines come one row late, so that the next cell does not cover half of them, except where a next cell is
         seen from the other side: there they would shine through.
         """
         side = facing(self.flat(grid))
         same = np.zeros(side.shape, dtype=bool)
         same[:-1] = side[1:] == side[:-1]
+        same[:, :-1] &= side[:, 1:] == side[:, :-1]
         row = np.broadcast_to(np.arange(len(side))[:, None, None], side.shape)
         return row.reshape(-1)[shown], (row + same).reshape(-1)[shown]
 
@@ -109,7 +110,8 @@ class Relief:
         """The stem as a flat polygon (0 or 1, 3, 3), and the row of cells after which it is painted."""
         if not self.picture.centre_inside:
             return np.empty((0, 3, 3)), np.empty(0)
-        foot = self.picture.centre_height(self.heights)
+        clear = 0.015 * (self.heights.hi - self.heights.lo)  # or its round end shows below the surface
+        foot = self.picture.centre_height(self.heights) + clear
         ends = np.array([[0.0, 0.0, foot], [0.0, 0.0, self.upper[2]], [0.0, 0.0, foot]])
         return ends[None], np.array([float((y > 0).sum()) - 0.5])
 

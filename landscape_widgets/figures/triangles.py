@@ -83,3 +83,8 @@ def shade(corners: np.ndarray) -> np.ndarray:
     light = np.array([0.25, -0.45, 0.86])
     facing = np.divide(np.abs(normal @ light), length, out=np.ones_like(length), where=length > 0)
     return np.asarray(0.78 + 0.24 * facing)
+
+
+def lines_on(face: np.ndarray, contour: tuple[float, float, float, float]) -> np.ndarray:
+    """The colour of contour lines over faces (S, 4), mixed beforehand: overlapping ends then leave no dots."""
+    return np.concatenate([contour[3] * np.array(contour[:3]) + (1 - contour[3]) * face[:, :3], face[:, 3:]], axis=1)
