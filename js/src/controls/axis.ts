@@ -61,7 +61,9 @@ export function axisControl(
     element: parts.element,
     setSources(next) {
       sources = next;
-      select.replaceChildren(...next.map((source) => h("option", { value: keyOf(source) }, source.label)));
+      select.replaceChildren(
+        ...next.map((source) => h("option", { value: keyOf(source) }, source.label.replaceAll("λ_", "λ"))),
+      );
       paint();
     },
     set(next) {

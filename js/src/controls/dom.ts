@@ -44,8 +44,9 @@ export function uniqueId(): string {
   return `lw-${counter.toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
 }
 
-/** λmax, λmin, λ2 …: the name of an eigenvalue by its index, with its subscript. */
+/** The name of an eigenvalue by its index, with its subscript: λmax, λ2 … λmin+1, λmin. */
 export function lambda(index: number): Child[] {
-  const below = index === 0 ? "max" : index === -1 ? "min" : String(index > 0 ? index + 1 : index);
-  return ["λ", h("sub", {}, below.replace("-", "\u2212"))];
+  const top = index === 0 ? "max" : String(index + 1);
+  const bottom = index === -1 ? "min" : `min+${-1 - index}`;
+  return ["λ", h("sub", {}, index >= 0 ? top : bottom)];
 }

@@ -86,11 +86,11 @@ function layoutOf(scene: Scene): Attributes {
     ...baseLayout(scene),
     margin: { l: 60, r: 60, t: 44, b: 50 },
     xaxis: {
-      ...axis(scene, axisTitle("α", frame.alpha), [frame.alpha.lo, frame.alpha.hi]),
+      ...axis(scene, axisTitle("α", frame.alpha, scene.roomy), [frame.alpha.lo, frame.alpha.hi]),
       constrain: "domain",
     },
     yaxis: {
-      ...axis(scene, axisTitle("β", frame.beta), [frame.beta.lo, frame.beta.hi]),
+      ...axis(scene, axisTitle("β", frame.beta, scene.roomy), [frame.beta.lo, frame.beta.hi]),
       constrain: "domain",
       scaleanchor: "x",
     },

@@ -40,14 +40,14 @@ function curvesOf(scene: Scene): Curve[] {
   const model = frame.preview;
   return [
     {
-      name: axisTitle("α", frame.alpha),
+      name: axisTitle("α", frame.alpha, false),
       axis: frame.alpha,
       colour: accent,
       model: (at) => model && quadratic(model, at, 0),
       ...curveOf(scene.points, "alpha"),
     },
     {
-      name: axisTitle("β", frame.beta),
+      name: axisTitle("β", frame.beta, false),
       axis: frame.beta,
       colour: second,
       model: (at) => model && quadratic(model, 0, at),

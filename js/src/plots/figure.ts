@@ -16,6 +16,8 @@ export interface Scene {
   readonly scale: HeightScale;
   readonly theme: Theme;
   readonly font: string;
+  /** Whether the plot is wide enough for long titles. */
+  readonly roomy: boolean;
 }
 
 /** A figure in plotly's terms. Figures of equal key differ only in `values`, the attributes of trace 0. */
@@ -36,9 +38,15 @@ export function plain(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-export function axisTitle(name: "α" | "β", axis: AxisInfo): string {
-  const words = axis.label === "" ? name : `${name} · ${axis.label}`;
-  return axis.unit === "" ? words : `${words} (${axis.unit})`;
+const LONGEST = 30;
+
+/** α · Hessian λmax (parameter distance); without the unit where there is little room. */
+export function axisTitle(name: "α" | "β", axis: AxisInfo, roomy = true): string {
+  const label = axis.label.replaceAll("λ_", "λ");
+  const short = label.length > LONGEST ? `${label.slice(0, LONGEST - 1)}…` : label;
+  const words = short === "" ? name : `${name} · ${short}`;
+  const unit = (axis.unit.split(",")[0] ?? "").replace("× parameter distance", "× distance");
+  return unit === "" || !roomy ? words : `${words} (${unit})`;
 }
 
 export function centreLabel(scene: Scene): string {
@@ -112,7 +120,11 @@ export function keyOf(view: string, scene: Scene, ...more: readonly unknown[]): 
   const { frame } = scene.points;
   const { heights, mesh } = scene;
   const bounds = heights === null ? null : [heights.lo, heights.hi, heights.ticks];
-  const kind = [mesh?.stage === "quadratic", heights !== null && heights.holes + heights.hidden > 0];
+  const kind = [
+    scene.roomy,
+    mesh?.stage === "quadratic",
+    heights !== null && heights.holes + heights.hidden > 0,
+  ];
   return JSON.stringify([
     view,
     scene.theme,

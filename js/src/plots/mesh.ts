@@ -11,6 +11,8 @@ export interface Mesh {
   readonly exact: Uint8Array;
   /** "quadratic": the model from the centre; "exact": a complete level; "refining": the next one, partly interpolated. */
   readonly stage: "quadratic" | "refining" | "exact";
+  /** Number of the finest complete level in `frame.levels`, -1 for the quadratic model. */
+  readonly level: number;
 }
 
 export interface Points {
@@ -26,12 +28,25 @@ const PREVIEW_POINTS = 25;
 
 /** The mesh to draw now, or null while there is nothing to show. */
 export function meshOf(points: Points): Mesh | null {
-  const which = points.frame.levels.indexOf(points.level);
+  const which = completeLevel(points);
   if (which < 0) return quadraticMesh(points.frame);
   const coarse = levelGrid(points, which);
   const last = which === points.frame.levels.length - 1;
-  if (last || points.done <= coarse.columns.length * coarse.rows.length) return exactMesh(points, coarse);
-  return refiningMesh(points, coarse, levelGrid(points, which + 1));
+  if (last || points.done <= coarse.columns.length * coarse.rows.length)
+    return exactMesh(points, coarse, which);
+  return refiningMesh(points, coarse, levelGrid(points, which + 1), which);
+}
+
+/** The finest level that is known everywhere: a stopped picture may claim more than it has. */
+export function completeLevel(points: Points): number {
+  const { frame, known, level } = points;
+  let which = frame.levels.findLastIndex((size) => size <= level);
+  while (which >= 0 && !complete(levelGrid(points, which), known, frame.alpha.points)) which -= 1;
+  return which;
+}
+
+function complete({ columns, rows }: Grid, known: Uint8Array, width: number): boolean {
+  return rows.every((row) => columns.every((column) => known[row * width + column] === 1));
 }
 
 interface Grid {
@@ -51,7 +66,7 @@ function pick(all: Float64Array, indices: Int32Array): Float64Array {
   return Float64Array.from(indices, (index) => all[index] as number);
 }
 
-function emptyMesh(points: Points, grid: Grid, stage: Mesh["stage"]): Mesh {
+function emptyMesh(points: Points, grid: Grid, stage: Mesh["stage"], level: number): Mesh {
   const size = grid.columns.length * grid.rows.length;
   return {
     x: pick(coordinates(points.frame.alpha), grid.columns),
@@ -59,11 +74,12 @@ function emptyMesh(points: Points, grid: Grid, stage: Mesh["stage"]): Mesh {
     z: new Float32Array(size).fill(Number.NaN),
     exact: new Uint8Array(size),
     stage,
+    level,
   };
 }
 
-function exactMesh(points: Points, grid: Grid): Mesh {
-  const mesh = emptyMesh(points, grid, "exact");
+function exactMesh(points: Points, grid: Grid, level: number): Mesh {
+  const mesh = emptyMesh(points, grid, "exact", level);
   copyKnown(points, grid, mesh);
   return mesh;
 }
@@ -87,8 +103,8 @@ function drawable(value: number): number {
   return Number.isFinite(value) ? value : Number.NaN;
 }
 
-function refiningMesh(points: Points, coarse: Grid, fine: Grid): Mesh {
-  const mesh = emptyMesh(points, fine, "refining");
+function refiningMesh(points: Points, coarse: Grid, fine: Grid, level: number): Mesh {
+  const mesh = emptyMesh(points, fine, "refining", level);
   copyKnown(points, fine, mesh);
   const across = brackets(fine.columns, coarse.columns);
   const along = brackets(fine.rows, coarse.rows);
@@ -136,7 +152,7 @@ function quadraticMesh(frame: Frame): Mesh | null {
       z[row * x.length + column] = quadratic(model, alpha, beta);
     });
   });
-  return { x, y, z, exact: new Uint8Array(z.length), stage: "quadratic" };
+  return { x, y, z, exact: new Uint8Array(z.length), stage: "quadratic", level: -1 };
 }
 
 export function quadratic(model: NonNullable<Frame["preview"]>, alpha: number, beta: number): number {

@@ -114,8 +114,8 @@ function layoutOf(scene: Scene): Attributes {
     ...baseLayout(scene),
     margin: { l: 0, r: 56, t: 0, b: 0 },
     scene: {
-      xaxis: axis(scene, plain(axisTitle("α", frame.alpha)), [frame.alpha.lo, frame.alpha.hi]),
-      yaxis: axis(scene, plain(axisTitle("β", frame.beta)), [frame.beta.lo, frame.beta.hi]),
+      xaxis: axis(scene, plain(axisTitle("α", frame.alpha, scene.roomy)), [frame.alpha.lo, frame.alpha.hi]),
+      yaxis: axis(scene, plain(axisTitle("β", frame.beta, scene.roomy)), [frame.beta.lo, frame.beta.hi]),
       zaxis: {
         ...axis(scene, "loss", [lo - 0.05 * spread, hi + 0.06 * spread]),
         tickvals: ticks,

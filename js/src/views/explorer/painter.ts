@@ -10,6 +10,9 @@ import { surfaceFigure } from "../../plots/surface";
 import type { ViewSettings } from "../../protocol/messages";
 import type { Picture } from "./state";
 
+/** What a figure takes from the page it stands on. */
+export type Page = Pick<Scene, "font" | "roomy">;
+
 export interface Painting {
   readonly mesh: Mesh | null;
   readonly heights: Heights | null;
@@ -22,10 +25,10 @@ const FIGURES: Readonly<Record<ViewSettings["view"], (scene: Scene) => Figure>> 
   curves: curvesFigure,
 };
 
-export function paint(picture: Picture | null, view: ViewSettings, theme: Theme, font: string): Painting {
+export function paint(picture: Picture | null, view: ViewSettings, theme: Theme, page: Page): Painting {
   if (picture === null) return { mesh: null, heights: null, figure: null };
   const mesh = meshOf(picture);
   const heights = mesh === null ? null : heightsOf(mesh.z, view.height);
-  const figure = FIGURES[view.view]({ points: picture, mesh, heights, scale: view.height, theme, font });
+  const figure = FIGURES[view.view]({ points: picture, mesh, heights, scale: view.height, theme, ...page });
   return { mesh, heights, figure };
 }

@@ -25,7 +25,8 @@ export class Session {
   settings: PictureSettings;
   view: ViewSettings;
   options: Options;
-  #owed: Drawn[] = [];
+  #owed: Drawn | null = null;
+  #lookedFor = -1;
 
   constructor(
     private readonly model: WidgetModel,
@@ -79,11 +80,10 @@ export class Session {
     this.channel.send({ id: newId(), kind: "cancel", purpose });
   }
 
-  /** Acknowledges every tile received so far: call once they are painted. */
+  /** Acknowledges the newest tile, which stands for all before it: call once it is painted. */
   acknowledge(): void {
-    const owed = this.#owed;
-    this.#owed = [];
-    for (const { run, seq } of owed) this.channel.send({ kind: "ack", run, seq });
+    if (this.#owed !== null) this.channel.send({ kind: "ack", ...this.#owed });
+    this.#owed = null;
   }
 
   #first(): ExplorerState {
@@ -114,15 +114,23 @@ export class Session {
     this.state = receive(this.state, incoming);
     if (message.kind === "tile") {
       const { run, seq } = message;
-      if (this.state.picture !== before) this.#owed.push({ run, seq });
+      if (this.state.picture !== before) this.#owed = { run, seq };
       else this.channel.send({ kind: "ack", run, seq });
     }
     if (this.state.wanted === null) {
-      if (this.state.missed) this.#hello();
+      if (this.state.missed !== null) this.#lookFor(this.state.missed);
       if (message.kind === "result" && message.purpose === "picture")
         this.settings = readSettings(this.model);
     }
     this.onChange();
+  }
+
+  /** A picture that we joined in its midst: have it replayed, once a run. */
+  #lookFor(run: number): void {
+    const asked = [...this.state.pending.values()].includes("hello");
+    if (asked || run <= this.#lookedFor) return;
+    this.#lookedFor = run;
+    this.#hello();
   }
 
   #refuse(error: ProtocolError): void {

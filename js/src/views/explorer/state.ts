@@ -35,8 +35,8 @@ export interface ExplorerState {
   readonly pending: ReadonlyMap<string, Purpose>;
   /** Our picture request that has no frame yet, and the one of its purpose that stopping refers to. */
   readonly wanted: string | null;
-  /** Tiles came that we could not place: ask for a replay. */
-  readonly missed: boolean;
+  /** The run of tiles that came and could not be placed, or null: ask for a replay. */
+  readonly missed: number | null;
   readonly pairs: readonly Pair[];
   readonly stage: Progress | null;
   readonly eigen: Progress | null;
@@ -51,7 +51,7 @@ export function initialState(pairs: readonly Pair[] = []): ExplorerState {
     picture: null,
     pending: new Map(),
     wanted: null,
-    missed: false,
+    missed: null,
     pairs,
     stage: null,
     eigen: null,
@@ -64,7 +64,7 @@ export function initialState(pairs: readonly Pair[] = []): ExplorerState {
 /** Notes a request that was sent; the latest picture request wins. */
 export function requested(state: ExplorerState, id: string, purpose: Purpose): ExplorerState {
   const pending = new Map(state.pending).set(id, purpose);
-  if (purpose === "hello") return { ...state, pending, missed: false };
+  if (purpose === "hello") return { ...state, pending, missed: null };
   return purpose === "picture" ? { ...state, pending, wanted: id, stage: null } : { ...state, pending };
 }
 
@@ -98,17 +98,18 @@ function placeTile(state: ExplorerState, tile: Tile, index: Int32Array, loss: Fl
   if (picture !== null && tile.run < picture.run) return state;
   if (tile.frame === null) {
     if (picture === null || tile.run > picture.run)
-      return state.wanted === null ? { ...state, missed: true } : state;
+      return state.wanted === null ? { ...state, missed: tile.run } : state;
     return tile.seq <= picture.seq ? state : { ...state, picture: extend(picture, tile, index, loss) };
   }
   if (picture !== null && tile.run === picture.run && sameShape(picture.frame, tile.frame)) {
-    return { ...state, picture: extend({ ...picture, frame: tile.frame }, tile, index, loss) };
+    const verdict = tile.frame.verdict ?? state.verdict;
+    return { ...state, verdict, picture: extend({ ...picture, frame: tile.frame }, tile, index, loss) };
   }
-  if (state.wanted !== null && tile.id !== state.wanted) return { ...state, missed: true };
+  if (state.wanted !== null && tile.id !== state.wanted) return { ...state, missed: tile.run };
   return {
     ...state,
     wanted: null,
-    missed: false,
+    missed: null,
     stage: null,
     verdict: tile.frame.verdict,
     picture: extend(blank(tile, tile.frame), tile, index, loss),
@@ -148,7 +149,7 @@ function extend(picture: Picture, tile: Tile, index: Int32Array, loss: Float32Ar
     ...picture,
     values,
     known,
-    seq: Math.max(picture.seq, tile.seq),
+    seq: tile.seq,
     level: Math.max(picture.level, tile.level),
     done: Math.max(picture.done, tile.done),
     total: tile.total,
@@ -165,10 +166,16 @@ function newerPairs(state: ExplorerState, pairs: readonly Pair[]): readonly Pair
 
 function noteProgress(state: ExplorerState, progress: Progress): ExplorerState {
   const pairs = newerPairs(state, progress.pairs);
-  if (progress.purpose === "eigenpairs") return { ...state, pairs, eigen: progress, eigenEnd: null };
+  if (progress.purpose === "eigenpairs") return { ...state, pairs, ...eigenStage(progress) };
   if (progress.purpose !== "picture") return { ...state, pairs };
   const stale = state.wanted !== null && state.pending.has(progress.id) && progress.id !== state.wanted;
   return stale ? { ...state, pairs } : { ...state, pairs, stage: progress };
+}
+
+/** A replay brings the newest pairs as progress, but no end: nothing is left to do once all are accepted. */
+function eigenStage(progress: Progress): Pick<ExplorerState, "eigen" | "eigenEnd"> {
+  const over = progress.pairs.length > 0 && progress.pairs.every((pair) => pair.accepted);
+  return { eigen: over ? null : progress, eigenEnd: null };
 }
 
 function settle(state: ExplorerState, id: string | null): ExplorerState {

@@ -17,6 +17,7 @@ import { Session } from "./session";
 import { eigenJob, pictureJob, pillText, summary } from "./words";
 
 const NARROW = 700;
+const ROOMY = 600;
 const WORDS = ["title", "subtitle", "footer"] as const;
 
 export class ExplorerView {
@@ -97,6 +98,7 @@ export class ExplorerView {
     const observer = new ResizeObserver(() => {
       this.#root.classList.toggle("lw-narrow", this.#root.clientWidth < NARROW);
       this.#plot.resize();
+      this.#schedule();
     });
     observer.observe(this.#root);
     observer.observe(this.#host);
@@ -115,7 +117,8 @@ export class ExplorerView {
   #update(): void {
     const { state, settings, view, options } = this.#session;
     const font = getComputedStyle(this.#root).fontFamily || "sans-serif";
-    this.#painting = paint(state.picture, view, this.#theme, font);
+    const roomy = this.#host.clientWidth >= ROOMY;
+    this.#painting = paint(state.picture, view, this.#theme, { font, roomy });
     const { mesh, heights } = this.#painting;
     this.#header.setWords(readText(this.model, "title"), readText(this.model, "subtitle"));
     this.#header.setView(view);

@@ -17,8 +17,8 @@ export function pillText(state: ExplorerState, mesh: Mesh | null, heights: Heigh
   const size = (level: number) => sizeOf(state.picture as Picture, level);
   if (mesh.stage === "quadratic") return "quadratic preview";
   const { levels } = state.picture.frame;
-  const next = levels[levels.indexOf(state.picture.level) + 1];
-  const exact = `${size(state.picture.level)} exact`;
+  const next = levels[mesh.level + 1];
+  const exact = `${size(levels[mesh.level] ?? 0)} exact`;
   const parts = next !== undefined && drawing(state) ? [exact, `refining to ${size(next)}`] : [exact];
   return [...parts, ...holesText(heights)].join(" · ");
 }
@@ -83,9 +83,10 @@ export function eigenJob(state: ExplorerState): Job | null {
     return failed ? idle(`Hessian directions: ${eigenEnd.outcome}. ${eigenEnd.advice}`) : null;
   }
   const residuals = eigen.pairs.map((pair) => pair.residual).filter((value) => value !== null);
-  const words = residuals.length > 0 ? `, residual ${residual(Math.max(...residuals))}` : "";
   const part = eigen.total === null || eigen.total === 0 ? null : eigen.done / eigen.total;
-  const text = `Hessian directions: ${eigen.stage || `${count(eigen.done)} products`}${words}`;
+  const worst = residuals.length > 0 ? `, residual ${residual(Math.max(...residuals))}` : "";
+  const text =
+    eigen.pairs.length > 0 ? `Hessian directions: ${count(eigen.done)} products${worst}` : eigen.stage;
   return { text, part, stoppable: true };
 }
 
