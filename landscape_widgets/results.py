@@ -19,6 +19,15 @@ FORMAT = 1
 """Version of the file format written by `Result.save`."""
 
 
+UNITS = {
+    "unit": "parameter distance",
+    "filter": "filter norms",
+    "layer": "layer norms",
+    "raw": "raw Gaussian steps",
+}
+"""What 1.0 on an axis means, by normalisation."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Result:
     """Base of all results: saved as one `.npz` file without pickle, loaded back equal.
@@ -45,6 +54,8 @@ class Result:
                 arrays = {name: archive[name] for name in archive.files}
             header = json.loads(bytes(arrays.pop("header")))
             kind, version, fields = header["type"], header["format"], header["fields"]
+            same = kind == cls.__name__ and version == FORMAT
+            result: R | None = _unpack(fields, arrays) if same else None
         except FileNotFoundError:
             raise
         except Exception as error:
@@ -52,12 +63,11 @@ class Result:
                 f"expected a file written by {cls.__name__}.save, got {Path(path).name} ({error})",
                 "save the result again with .save(path)",
             ) from error
-        if kind != cls.__name__ or version != FORMAT:
+        if result is None:
             raise InputError(
                 f"expected a {cls.__name__} of format {FORMAT}, got a {kind} of format {version}",
                 f"load it with {kind}.load, or with the version that wrote it",
             )
-        result: R = _unpack(cls, fields, arrays)
         return result
 
 
@@ -218,19 +228,19 @@ def _pack(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
     return value
 
 
-def _unpack(cls: Any, packed: Any, arrays: dict[str, np.ndarray]) -> Any:
+def _unpack(packed: Any, arrays: dict[str, np.ndarray]) -> Any:
     """Undo `_pack`; only the result types of this module are ever built."""
     if not isinstance(packed, dict):
         return packed
     if "$array" in packed:
         return arrays[packed["$array"]]
     if "$map" in packed:
-        return {key: _unpack(cls, item, arrays) for key, item in packed["$map"].items()}
+        return {key: _unpack(item, arrays) for key, item in packed["$map"].items()}
     if "$tuple" in packed:
-        return tuple(_unpack(cls, item, arrays) for item in packed["$tuple"])
+        return tuple(_unpack(item, arrays) for item in packed["$tuple"])
     kinds = {kind.__name__: kind for kind in _all_results(Result)}
     kind = kinds[packed["$result"]]
-    values = {name: _unpack(cls, item, arrays) for name, item in packed["fields"].items()}
+    values = {name: _unpack(item, arrays) for name, item in packed["fields"].items()}
     if "outcome" in values:
         values["outcome"] = Outcome(values["outcome"])
     return kind(**values)

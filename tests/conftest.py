@@ -23,7 +23,7 @@ jaxtyping.install_import_hook(
     ["landscape_widgets.compute", "landscape_widgets.results", "landscape_widgets.errors"], "beartype.beartype"
 )
 
-import torch
+import torch  # noqa: E402 -- after the hook
 
 torch.set_num_threads(1)
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape_widgets.compute.torch_state import preserved_random_state
+from landscape_widgets.compute.torch_state import RandomState, preserved_random_state
 from landscape_widgets.errors import InputError
 
 WeightFunction = Callable[[Any, Any], float]
@@ -48,6 +48,12 @@ class Batch:
         """Every sample twice, or None where the tensors do not share their first dimension."""
         return self._reindexed(lambda tensor: torch.cat([tensor, tensor]), 2 * self.size)
 
+    def cloned(self) -> Batch:
+        """The same batch on memory of its own, for a model that writes into its inputs."""
+        return dataclasses.replace(
+            self, inputs=_map(self.inputs, torch.Tensor.clone), targets=_map(self.targets, torch.Tensor.clone)
+        )
+
     def _reindexed(self, function: Callable[[Tensor], Tensor], size: int) -> Batch | None:
         tensors = list(tensors_of((self.inputs, self.targets)))
         if any(tensor.ndim == 0 or len(tensor) != self.size for tensor in tensors):
@@ -79,7 +85,7 @@ class Batches:
     ) -> None:
         self._weight, self._convert = weight, convert
         self._loader: Any = None
-        self._random_state = torch.random.get_rng_state()
+        self._random_state: RandomState | None = None
         self.notes: tuple[str, ...] = ()
         if isinstance(data, tuple) and len(data) == 2:
             self._kept = self._from_tensors(data[0], data[1], batch_size)
@@ -159,26 +165,23 @@ class Batches:
             yield batch
 
     def _read(self, loader: Any) -> Iterator[Batch]:
-        """Read a loader without a trace in anybody's random state, none held across a yield."""
-        generators = [
-            generator
-            for owner in (loader, getattr(loader, "sampler", None))
-            if isinstance(generator := getattr(owner, "generator", None), torch.Generator)
-        ]
+        """Read a loader without a trace in anybody's random state, none held across a yield.
+
+        Every reading starts from the state at the first one, so that a shuffled loader gives one order.
+        """
+        generators = _generators(loader)
+        if self._random_state is None:
+            self._random_state = RandomState.capture(*generators)
         state, iterator = self._random_state, None
-        private = [generator.get_state() for generator in generators]
         while True:
             with preserved_random_state(*generators):
-                torch.random.set_rng_state(state)
-                for generator, own in zip(generators, private, strict=True):
-                    generator.set_state(own)
+                state.restore(*generators)
                 iterator = iter(loader) if iterator is None else iterator
                 try:
                     item = next(iterator)
                 except StopIteration:
                     return
-                state = torch.random.get_rng_state()
-                private = [generator.get_state() for generator in generators]
+                state = RandomState.capture(*generators)
             yield self._batch(item)
 
     def _batch(self, item: Any) -> Batch:
@@ -201,6 +204,14 @@ class Batches:
         size = len(tensors[0])
         weight = float(size) if self._weight is None else float(self._weight(inputs, targets))
         return Batch(inputs, targets, size, weight)
+
+
+def _generators(loader: Any) -> list[torch.Generator]:
+    """The private generators that a DataLoader draws its order from, each once."""
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    owners = (loader, getattr(loader, "sampler", None), batch_sampler, getattr(batch_sampler, "sampler", None))
+    found = [getattr(owner, "generator", None) for owner in owners]
+    return list({id(item): item for item in found if isinstance(item, torch.Generator)}.values())
 
 
 def tensors_of(value: Any) -> Iterator[Tensor]:
@@ -227,8 +238,8 @@ def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
 
 
 def _slice(value: Any, piece: slice) -> Any:
-    """The same samples of every tensor."""
-    return _map(value, lambda tensor: tensor[piece])
+    """The same samples of every tensor; a scalar goes with every piece."""
+    return _map(value, lambda tensor: tensor[piece] if tensor.ndim else tensor)
 
 
 def _elements(value: Any) -> int:
@@ -236,5 +247,9 @@ def _elements(value: Any) -> int:
 
 
 def _same(one: Batch, other: Batch) -> bool:
-    pairs = zip(tensors_of((one.inputs, one.targets)), tensors_of((other.inputs, other.targets)), strict=False)
-    return all(a.shape == b.shape and torch.equal(a, b) for a, b in pairs)
+    mine, theirs = list(tensors_of((one.inputs, one.targets))), list(tensors_of((other.inputs, other.targets)))
+    return len(mine) == len(theirs) and all(_equal(a, b) for a, b in zip(mine, theirs, strict=True))
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())

@@ -10,18 +10,10 @@ import torch
 from torch import Tensor
 
 from landscape_widgets.compute.objective import Objective
-from landscape_widgets.compute.parameters import ParameterLayout
+from landscape_widgets.compute.parameters import ParameterLayout, array_of
 from landscape_widgets.compute.torch_state import normal_vector
 from landscape_widgets.errors import InputError
-from landscape_widgets.results import Direction, Eigenpairs
-
-UNITS = {
-    "unit": "parameter distance",
-    "filter": "filter norms",
-    "layer": "layer norms",
-    "raw": "raw Gaussian steps",
-}
-"""What 1.0 on an axis means, by normalisation."""
+from landscape_widgets.results import UNITS, Direction, Eigenpairs
 
 TINY = 1e-10
 """Added to the norm of a drawn filter, as in Li et al."""
@@ -66,7 +58,7 @@ def random(objective: Objective, seed: int = 0, normalize: str | None = "filter"
     elif normalize is not None:
         _normalize_blocks(vector, objective, per_filter=normalize == "filter", biases=biases)
     name = normalize or "raw"
-    array = vector.to(objective.dtype).cpu().numpy()
+    array = array_of(vector.to(objective.dtype))
     return Direction(array, f"random, seed {seed}", name, UNITS[name], seed)
 
 
@@ -149,15 +141,16 @@ def weight_norm(objective: Objective) -> float:
 
 def custom(objective: Objective, value: Any, label: str = "custom") -> Direction:
     """A given vector, or a `Direction`, checked against the objective; a bare vector is labelled raw."""
-    if isinstance(value, Direction):
-        objective.vector(value.vector, f"direction '{value.label}'")
-        return value
-    vector = objective.vector(value, "a direction")
+    what = f"direction '{value.label}'" if isinstance(value, Direction) else "a direction"
+    vector = objective.vector(value.vector if isinstance(value, Direction) else value, what)
     if not torch.isfinite(vector).all() or not vector.norm() > 0:
         raise InputError(
-            "expected a finite direction of positive length, got zero, NaN or infinity", "check the vector"
+            f"expected {what} to be finite and of positive length, got zero, NaN or infinity",
+            "check the vector, and that the weights it was normalised by are not all zero",
         )
-    return Direction(vector.cpu().numpy(), f"{label}, raw", "raw", UNITS["unit"] + " × its length")
+    if isinstance(value, Direction):
+        return value
+    return Direction(array_of(vector.clone()), f"{label}, raw", "raw", UNITS["unit"] + " × its length")
 
 
 def angle(one: Direction, other: Direction) -> float:
@@ -172,8 +165,7 @@ def _normalize_blocks(vector: Tensor, objective: Objective, *, per_filter: bool,
     center = objective.center.double()
     only_vectors = not any(block.is_weight for block in layout.blocks)
     for block in layout.blocks:
-        drawn, weights = block.rows(vector) if block.shape else vector[block.start : block.stop].view(1, 1), None
-        weights = block.rows(center) if block.shape else center[block.start : block.stop].view(1, 1)
+        drawn, weights = block.rows(vector), block.rows(center)
         if not block.is_weight:
             if not (biases or only_vectors):
                 drawn.zero_()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator, Sequence
 
 import numpy as np
@@ -10,8 +11,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 from landscape_widgets.compute.objective import Objective
+from landscape_widgets.compute.torch_state import evaluation
 from landscape_widgets.errors import InputError
 from landscape_widgets.results import Direction
+
+
+@dataclasses.dataclass
+class PartialPoint:
+    """A point under way: the share of its first `done` batches in the loss and the metrics."""
+
+    values: dict[str, float] = dataclasses.field(default_factory=dict)
+    done: int = 0
+
+    def copy(self) -> PartialPoint:
+        """A copy that later steps do not change."""
+        return PartialPoint(dict(self.values), self.done)
 
 
 class PointEvaluator:
@@ -31,20 +45,29 @@ class PointEvaluator:
         self._base: Tensor = objective.center.clone()
         self._row: tuple[float, ...] | None = None
 
-    def steps(self, point: Sequence[float]) -> Generator[None, None, dict[str, float]]:
-        """Evaluate one point (α,) or (α, β), yielding between batches; returns "loss" and the metrics."""
-        totals: dict[str, float] = {}
+    def steps(
+        self, point: Sequence[float], partial: PartialPoint | None = None
+    ) -> Generator[None, None, dict[str, float]]:
+        """Evaluate one point (α,) or (α, β), yielding between batches; returns "loss" and the metrics.
+
+        `partial` is where to go on; it is kept up to date, so that a checkpoint may hold a copy.
+        """
+        partial = PartialPoint() if partial is None else partial
         batches = self.objective.batches
+        first = partial.done
         for number, batch in enumerate(batches):
-            if number:
+            if number < first:
+                continue
+            if number > first:
                 yield
             # A replica is borrowed for one batch only: none is held across a yield.
-            with self.objective.replica(self._place(point)) as replica, torch.inference_mode():
+            with evaluation(), self.objective.replica(self._place(point)) as replica:
                 loss, metrics = self.objective.forward(replica, batch)
-                share = batch.weight / batches.total_weight
-                for name, value in (("loss", loss.item()), *metrics.items()):
-                    totals[name] = totals.get(name, 0.0) + share * value
-        return totals
+            share = batch.weight / batches.total_weight
+            for name, value in (("loss", loss.item()), *metrics.items()):
+                partial.values[name] = partial.values.get(name, 0.0) + share * value
+            partial.done = number + 1
+        return partial.values
 
     def _place(self, point: Sequence[float]) -> Float[Tensor, " P"]:
         row = tuple(point[1:])

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from landscape_widgets.compute import directions as directions_module
-from landscape_widgets.compute.evaluate import PointEvaluator, axis_points
+from landscape_widgets.compute.evaluate import PartialPoint, PointEvaluator, axis_points
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.stream import Computation, Stream
 from landscape_widgets.errors import InputError, Outcome
@@ -34,10 +34,13 @@ class GridState:
     values: dict[str, np.ndarray]
     known: np.ndarray
     evaluations: int = 0
+    partial: PartialPoint = dataclasses.field(default_factory=PartialPoint)
+    """The point under way, the first unknown one of its level."""
 
     def copy(self) -> GridState:
         """A copy that later steps do not change."""
         copied = copy.copy(self)
+        copied.partial = self.partial.copy()
         copied.values = {name: array.copy() for name, array in self.values.items()}
         copied.known = self.known.copy()
         return copied
@@ -73,13 +76,14 @@ class GridEvaluator(Computation[Surface, GridState]):
     def __init__(
         self,
         objective: Objective,
-        directions: Sequence[Direction | Tensor | np.ndarray] | Direction | Tensor,
+        directions: Sequence[Direction | Tensor | np.ndarray] | Direction | Tensor | np.ndarray,
         extent: Extent = 1.0,
         resolution: int | Sequence[int] = 49,
         *,
         reuse: Sequence[Surface] = (),
     ) -> None:
-        given = [directions] if isinstance(directions, (Direction, Tensor)) else list(directions)
+        single = isinstance(directions, Direction) or getattr(directions, "ndim", 2) == 1
+        given: list[Any] = [directions] if single else list(directions)  # type: ignore[arg-type]
         if not 1 <= len(given) <= 2:
             raise InputError(f"expected one or two directions, got {len(given)}", "pass (d1, d2) or (d1,)")
         self.objective = objective
@@ -135,9 +139,10 @@ class GridEvaluator(Computation[Surface, GridState]):
         return state
 
     def _take(self, state: GridState, surface: Surface) -> None:
-        """Copy the values of an earlier surface where its coordinates coincide with ours."""
+        """Copy the values of an earlier surface of the same axes where its coordinates coincide with ours."""
         theirs = [surface.alpha] if surface.beta is None else [surface.alpha, surface.beta]
-        if len(theirs) != len(self.coordinates):
+        axes = [dataclasses.astuple(direction.axis) for direction in self.directions]
+        if len(theirs) != len(self.coordinates) or axes != [dataclasses.astuple(axis) for axis in surface.axes]:
             return
         matches = [_coinciding(mine, other) for mine, other in zip(self.coordinates, theirs, strict=True)]
         here = np.ix_(*(mine for mine, _ in reversed(matches)))
@@ -167,7 +172,7 @@ class GridEvaluator(Computation[Surface, GridState]):
         for index in np.argwhere(pending):
             place = tuple(index)
             point = [float(axis[i]) for axis, i in zip(self.coordinates, reversed(place), strict=True)]
-            steps = evaluator.steps(point)
+            steps = evaluator.steps(point, state.partial)
             while True:
                 try:
                     next(steps)
@@ -188,6 +193,7 @@ class GridEvaluator(Computation[Surface, GridState]):
             state.values[name][place] = value
         state.known[place] = True
         state.evaluations += 1
+        state.partial = PartialPoint()
 
     def _mesh(self, number: int) -> tuple[np.ndarray, ...]:
         """Index of the grid of one level; an axis with fewer levels is at its finest already."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from landscape_widgets.compute.operators.base import Steps, SymmetricOperator
+from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
 from landscape_widgets.compute.torch_state import normal_vector
 from landscape_widgets.errors import Outcome
 
@@ -24,7 +25,9 @@ class KrylovState:
     """All that a Krylov space is: H Q = Q T + q couplingᵀ, with q the next basis vector.
 
     `chunks` hold the basis vectors as rows, in the operator's dtype, `count` of them used in T and
-    one more, the next one, unless `fresh` says that it must be drawn.
+    one more, the next one, unless `fresh` says that it must be drawn. `pending` is the product under
+    way; `images` are the products of the Ritz vectors that are being checked, None between checks;
+    `search` is how far the verification of this space has come, None before it.
     """
 
     seed: int
@@ -37,12 +40,18 @@ class KrylovState:
     projected: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
     coupling: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     chunks: list[Tensor] = dataclasses.field(default_factory=list)
+    pending: PartialProduct | None = None
+    images: list[Tensor] | None = None
+    search: Search | None = None
 
     def copy(self) -> KrylovState:
         """A copy that later steps do not change."""
         copied = copy.copy(self)
         copied.projected, copied.coupling = self.projected.copy(), self.coupling.copy()
         copied.chunks = [chunk.clone() for chunk in self.chunks]
+        copied.pending = None if self.pending is None else self.pending.copy()
+        copied.images = None if self.images is None else list(self.images)
+        copied.search = None if self.search is None else self.search.copy()
         return copied
 
 
@@ -53,6 +62,34 @@ class Ritz:
     values: np.ndarray
     coefficients: np.ndarray
     estimates: np.ndarray
+
+
+@dataclasses.dataclass
+class Search:
+    """How far a verification has come: what is found so far, and the Krylov space of its complement.
+
+    `vectors` are those of the found pairs, (P, k); `basis` and `images` all orthonormal vectors taken so
+    far and their products, (P, j); `taken` the steps in this complement, `spent` the products in earlier ones.
+    """
+
+    found: Ritz
+    vectors: Tensor
+    basis: Tensor
+    images: Tensor
+    complement: KrylovState
+    attempt: int = 1
+    taken: int = 0
+    spent: int = 0
+    settled: bool = False
+
+    @property
+    def products(self) -> int:
+        """Products spent on verification in all."""
+        return self.spent + self.complement.products
+
+    def copy(self) -> Search:
+        """A copy that later steps do not change; tensors are replaced in them, never written into."""
+        return dataclasses.replace(self, complement=self.complement.copy())
 
 
 class KrylovSpace:
@@ -85,9 +122,24 @@ class KrylovSpace:
         return self.state.count >= self.dimension
 
     def product(self, vector: Tensor) -> Steps:
-        """A counted product, yielding after every batch."""
-        self.state.products += 1
-        return (yield from self.operator.product_steps(vector))
+        """A counted product, yielding after every batch; the one under way is taken up again."""
+        if self.state.pending is None:
+            self.state.products += 1
+            self.state.pending = PartialProduct()
+        image = yield from self.operator.product_steps(vector, self.state.pending)
+        self.state.pending = None
+        return image
+
+    def multiply(
+        self, vectors: Tensor, report: Callable[[Steps], Generator[Any, None, Tensor]]
+    ) -> Generator[Any, None, Tensor]:
+        """The images (P, k) of some vectors (P, k); those in `state.images` already are not computed again."""
+        state = self.state
+        state.images = [] if state.images is None else state.images
+        while len(state.images) < vectors.shape[1]:
+            image = yield from report(self.product(vectors[:, len(state.images)].contiguous()))
+            state.images.append(image)
+        return torch.stack(state.images, dim=1)
 
     def expand(self, largest: int, smallest: int) -> Generator[None, None, Outcome | None]:
         """Add one vector to the basis; returns an outcome if the space broke, else None."""

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape_widgets.compute.krylov import KrylovSpace, KrylovState, Ritz
+from landscape_widgets.compute.krylov import KrylovSpace, KrylovState, Ritz, Search
 from landscape_widgets.compute.operators.base import SymmetricOperator
+from landscape_widgets.compute.parameters import array_of
 from landscape_widgets.compute.stream import Computation, Stream
-from landscape_widgets.compute.verification import verification
+from landscape_widgets.compute.verification import SEED_STRIDE, verification
 from landscape_widgets.errors import InputError, Outcome
 from landscape_widgets.results import Eigenpairs
 
@@ -135,7 +136,7 @@ class Lanczos(Computation[Eigenpairs, KrylovState]):
         none = np.empty((space.size, 0))
         return Eigenpairs(
             values=ritz.values,
-            vectors=none if vectors is None else vectors.cpu().numpy(),
+            vectors=none if vectors is None else array_of(vectors),
             residuals=ritz.estimates,
             bounds=bounds,
             criteria=criteria,
@@ -149,21 +150,38 @@ class Lanczos(Computation[Eigenpairs, KrylovState]):
         )
 
     def _steps(self, space: KrylovSpace) -> Generator[Eigenpairs, None, None]:
+        state = space.state
         ritz = space.ritz(self.largest, self.smallest)
-        while space.state.products < self.max_products and not space.exhausted:
-            broken = yield from self.report(space.expand(self.largest, self.smallest), space, ritz)
-            ritz = space.ritz(self.largest, self.smallest)
-            if broken is not None:
-                yield self.result(space, ritz, broken, space.vectors(ritz))
-                return
-            if self._promising(space, ritz):
-                images, checked = yield from self._true_residuals(space, ritz)
-                if np.all(checked.estimates <= self.bounds(checked.values, space.scale)[0]):
-                    yield from self._finish(space, checked, images)
+        while state.search is None:
+            if state.images is None:
+                if space.exhausted or state.products >= self.max_products:
+                    outcome = Outcome.BREAKDOWN if space.exhausted else Outcome.BUDGET_SPENT
+                    yield self.result(space, ritz, outcome, space.vectors(ritz))
                     return
-                space.state.caution *= 0.5
-        outcome = Outcome.BREAKDOWN if space.exhausted else Outcome.BUDGET_SPENT
-        yield self.result(space, ritz, outcome, space.vectors(ritz))
+                broken = yield from self.report(space.expand(self.largest, self.smallest), space, ritz)
+                ritz = space.ritz(self.largest, self.smallest)
+                if broken is not None:
+                    yield self.result(space, ritz, broken, space.vectors(ritz))
+                    return
+                if not self._promising(space, ritz):
+                    continue
+                state.images = []
+            if state.products + len(ritz.values) - len(state.images) > self.max_products:
+                yield self.result(space, ritz, Outcome.BUDGET_SPENT, space.vectors(ritz))
+                return
+            checked = yield from self._true_residuals(space, ritz)
+            if np.all(checked.estimates <= self.bounds(checked.values, space.scale)[0]):
+                if not self.verify:
+                    yield self.result(space, checked, Outcome.CONVERGED, space.vectors(ritz))
+                    return
+                state.search = self._begin_search(space, checked)
+            elif not np.isfinite(checked.estimates).all():
+                yield self.result(space, checked, Outcome.NOT_FINITE, space.vectors(ritz))
+                return
+            else:
+                state.caution *= 0.5
+                state.images = None
+        yield from verification(self, space, state.search)
 
     def _promising(self, space: KrylovSpace, ritz: Ritz) -> bool:
         """Whether all residual estimates meet their bounds, so that true residuals are worth their products."""
@@ -172,22 +190,18 @@ class Lanczos(Computation[Eigenpairs, KrylovState]):
         bounds, _ = self.bounds(ritz.values, space.scale)
         return space.exhausted or bool(np.all(ritz.estimates <= space.state.caution * bounds))
 
-    def _true_residuals(self, space: KrylovSpace, ritz: Ritz) -> Generator[Eigenpairs, None, tuple[Tensor, Ritz]]:
-        """Multiply every Ritz vector: the images (P, k), and the same pairs with true residuals."""
+    def _true_residuals(self, space: KrylovSpace, ritz: Ritz) -> Generator[Eigenpairs, None, Ritz]:
+        """Multiply every Ritz vector into `state.images`; the same pairs with true residuals."""
         vectors = space.vectors(ritz)
-        images = torch.empty_like(vectors)
-        for column in range(vectors.shape[1]):
-            images[:, column] = yield from self.report(space.product(vectors[:, column].contiguous()), space, ritz)
+        images = yield from space.multiply(vectors, lambda steps: self.report(steps, space, ritz))
         values = torch.as_tensor(ritz.values, dtype=vectors.dtype, device=vectors.device)
         residuals = (images - values * vectors).norm(dim=0).cpu().numpy().astype(np.float64)
-        return images, Ritz(ritz.values, ritz.coefficients, residuals)
+        return Ritz(ritz.values, ritz.coefficients, residuals)
 
-    def _finish(self, space: KrylovSpace, ritz: Ritz, images: Tensor) -> Generator[Eigenpairs, None, None]:
-        vectors = space.vectors(ritz)
-        if self.verify:
-            yield from verification(self, space, ritz, vectors, images)
-        else:
-            yield self.result(space, ritz, Outcome.CONVERGED, vectors)
+    def _begin_search(self, space: KrylovSpace, checked: Ritz) -> Search:
+        vectors, images = space.vectors(checked), space.state.images
+        complement = KrylovState(self.seed + SEED_STRIDE, scale=space.scale)
+        return Search(checked, vectors, vectors, torch.stack(images or [], dim=1), complement)
 
 
 def _check_arguments(operator: Any, largest: int, smallest: int, tol: float, max_products: int) -> None:

@@ -12,10 +12,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from landscape_widgets.compute.data import Batch, Batches, WeightFunction
-from landscape_widgets.compute.parameters import ParameterLayout, Replica, Selection, copy_module, select_parameters
+from landscape_widgets.compute.data import Batch, Batches, WeightFunction, tensors_of
+from landscape_widgets.compute.parameters import (
+    ParameterLayout,
+    Replica,
+    Selection,
+    convert_floating,
+    copy_module,
+    real_tensor,
+    select_parameters,
+)
 from landscape_widgets.compute.probe import probe
-from landscape_widgets.compute.torch_state import preserved_random_state
+from landscape_widgets.compute.torch_state import differentiation, evaluation, preserved_random_state
 from landscape_widgets.errors import InputError, ModelError
 
 Loss = Callable[[Any, Any], Tensor]
@@ -72,26 +80,29 @@ class Objective:
         check_mean: bool = True,
         name: str | None = None,
     ) -> None:
-        _check_arguments(model, loss, batch_size)
+        _check_arguments(model, loss, batch_size, metrics)
         chosen = select_parameters(model, parameters)
         self.dtype = dtype if dtype is not None else _common_dtype(chosen)
         self.device = torch.device(device) if device is not None else chosen[0][1].device
         self._names = tuple(parameter_name for parameter_name, _ in chosen)
-        self._loss = loss
         self._metrics = dict(metrics or {})
         self._random = not check_determinism
-        master = Replica(model, self._names, self.dtype, self.device)
-        self._master = copy_module(master.module)
-        self._idle, self._lock = [master], threading.Lock()
-        self.layout: ParameterLayout = master.layout
-        self.center: Float[Tensor, " P"] = master.flat.clone()
-        convert = _converter(dtype, device)
-        self.batches = Batches(data, batch_size=batch_size, weight=weight, memory=data_memory, convert=convert)
-        self.name = name or type(model).__name__
-        self.loss_name = loss_name(loss)
-        _check_device(self.batches.first, self.device)
-        with self.replica() as own:
-            probe(self, own, check_determinism=check_determinism, check_mean=check_mean)
+        self.writes_data = False
+        """Whether the model or the loss writes into its inputs, so that each pass gets a copy."""
+        with torch.inference_mode(False):
+            self._loss = _private_loss(loss, dtype, device)
+            self._master = Replica(model, self._names, dtype, self.device)
+            self._lock = threading.Lock()
+            self._idle: list[Replica] = []
+            self.layout: ParameterLayout = self._master.layout
+            self.center: Float[Tensor, " P"] = self._master.flat.clone()
+            convert = _converter(dtype, device)
+            self.batches = Batches(data, batch_size=batch_size, weight=weight, memory=data_memory, convert=convert)
+            self.name = name or type(model).__name__
+            self.loss_name = loss_name(loss)
+            _check_device(self.batches.first, self.device)
+            with self.replica() as own:
+                probe(self, own, model, check_determinism=check_determinism, check_mean=check_mean)
 
     @property
     def size(self) -> int:
@@ -139,13 +150,15 @@ class Objective:
 
     def own_replica(self, at: Tensor | None = None) -> Replica:
         """A new private copy of the model at `at` (None: the centre), the caller's for good."""
-        with self._lock:
-            replica = Replica(self._master, self._names, self.dtype, self.device)
+        with self._lock, torch.inference_mode(False):
+            replica = Replica(self._master.module, self._names, None, self.device)
         replica.move_to(self.center if at is None else at)
         return replica
 
     def forward(self, replica: Replica, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The scalar loss of one batch (differentiable where gradients are enabled) and its metrics."""
+        replica.reset_buffers()
+        batch = batch.cloned() if self.writes_data else batch
         with preserved_random_state() if self._random else contextlib.nullcontext():
             outputs = batch.apply(replica.module)
         loss = self._loss(outputs, batch.targets)
@@ -162,42 +175,60 @@ class Objective:
     def loss(self, theta: Tensor | np.ndarray | None = None) -> float:
         """The mean loss at θ (None: the centre), one forward pass over the data."""
         total = 0.0
-        with self.replica(self._point(theta)) as replica, torch.no_grad():
+        with evaluation(), self.replica(self._point(theta)) as replica:
             for batch in self.batches:
                 loss, _ = self.forward(replica, batch)
                 total += batch.weight / self.batches.total_weight * loss.item()
         return total
 
     def gradient(self, theta: Tensor | np.ndarray | None = None) -> Float[Tensor, " P"]:
-        """The gradient ∇L at θ (None: the centre), (P,), one forward and backward pass over the data."""
-        total = torch.zeros(self.size, dtype=self.dtype, device=self.device)
-        with self.replica(self._point(theta)) as replica:
+        """The gradient ∇L at θ (None: the centre), (P,), one forward and backward pass over the data.
+
+        Raises
+        ------
+        ModelError : the loss of no batch depends on the parameters in a way torch can differentiate.
+        """
+        depends = False
+        with evaluation(), self.replica(self._point(theta)) as replica:
+            total = torch.zeros(self.size, dtype=self.dtype, device=self.device)
             for batch in self.batches:
-                total.add_(self.batch_gradient(replica, batch), alpha=batch.weight / self.batches.total_weight)
+                if (gradient := self.batch_gradient(replica, batch)) is not None:
+                    total.add_(gradient, alpha=batch.weight / self.batches.total_weight)
+                    depends = True
+        if not depends:
+            raise independent_loss()
         return total
 
-    def batch_gradient(self, replica: Replica, batch: Batch) -> Float[Tensor, " P"]:
-        """The gradient of one batch's mean loss, (P,); zero for parameters the loss does not use."""
-        with torch.enable_grad():
+    def batch_gradient(self, replica: Replica, batch: Batch) -> Float[Tensor, " P"] | None:
+        """The gradient of one batch's mean loss, (P,), zero for parameters it does not use; None where it uses none."""
+        with differentiation():
             loss, _ = self.forward(replica, batch)
             if not loss.requires_grad:
-                return torch.zeros(self.size, dtype=self.dtype, device=self.device)
+                return None
             gradients = torch.autograd.grad(loss, replica.parameters, allow_unused=True, materialize_grads=True)
         return self.layout.join(gradients)
 
     def vector(self, value: Any, what: str = "a parameter vector") -> Float[Tensor, " P"]:
         """Check a flat real (P,) vector and bring it to this objective's dtype and device."""
-        tensor = torch.as_tensor(value)
+        tensor = real_tensor(value, what)
         if tensor.shape != (self.size,) or not tensor.is_floating_point():
             raise InputError(
                 f"expected {what} of shape ({self.size},) and a real floating-point dtype, "
                 f"got shape {tuple(tensor.shape)} of {tensor.dtype}",
                 "flatten it in the order of objective.layout, e.g. objective.layout.join(tensors)",
             )
-        return tensor.detach().to(device=self.device, dtype=self.dtype)
+        return tensor.to(device=self.device, dtype=self.dtype)
 
     def _point(self, theta: Tensor | np.ndarray | None) -> Tensor | None:
         return None if theta is None else self.vector(theta, "theta")
+
+
+def independent_loss() -> ModelError:
+    """The error for a loss without a gradient."""
+    return ModelError(
+        "expected a loss that depends on the parameters, got one without a gradient on every batch",
+        "remove detach(), no_grad() and argmax() from the model and the loss, or move other parameters (parameters=)",
+    )
 
 
 def loss_name(loss: Loss) -> str:
@@ -217,7 +248,7 @@ def loss_name(loss: Loss) -> str:
     return known.get(name, name)
 
 
-def _check_arguments(model: Any, loss: Any, batch_size: Any) -> None:
+def _check_arguments(model: Any, loss: Any, batch_size: Any, metrics: Any) -> None:
     if not isinstance(model, nn.Module):
         raise InputError(f"expected model as a torch.nn.Module, got {type(model).__name__}", "pass the module itself")
     if not callable(loss):
@@ -227,6 +258,24 @@ def _check_arguments(model: Any, loss: Any, batch_size: Any) -> None:
         )
     if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
         raise InputError(f"expected batch_size of at least 1, got {batch_size!r}", "leave it out for a good default")
+    wrong = [key for key, metric in dict(metrics or {}).items() if key == "loss" or not callable(metric)]
+    if wrong:
+        raise InputError(
+            f'expected metrics as name -> callable(outputs, targets), none named "loss", got {wrong}',
+            "rename it, or pass the function itself",
+        )
+
+
+def _private_loss(loss: Loss, dtype: torch.dtype | None, device: torch.device | str | None) -> Loss:
+    """A copy of a loss that is a module with tensors of its own (class weights, say), converted as the model is."""
+    if not isinstance(loss, nn.Module) or not any(True for _ in (*loss.parameters(), *loss.buffers())):
+        return loss
+    private = copy_module(loss)
+    if device is not None:
+        private.to(device=device)
+    if dtype is not None:
+        convert_floating(private, dtype)
+    return private.requires_grad_(False)
 
 
 def _common_dtype(chosen: list[tuple[str, Tensor]]) -> torch.dtype:
@@ -242,14 +291,13 @@ def _common_dtype(chosen: list[tuple[str, Tensor]]) -> torch.dtype:
 def _converter(dtype: torch.dtype | None, device: torch.device | str | None) -> Callable[[Tensor], Tensor]:
     def convert(tensor: Tensor) -> Tensor:
         wanted = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
+        tensor = tensor.clone() if tensor.is_inference() else tensor
         return tensor.detach().to(device=device if device is not None else tensor.device, dtype=wanted)
 
     return convert
 
 
 def _check_device(batch: Batch, device: torch.device) -> None:
-    from landscape_widgets.compute.data import tensors_of
-
     for tensor in tensors_of((batch.inputs, batch.targets)):
         if tensor.device.type != device.type:
             raise InputError(

@@ -10,11 +10,11 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from landscape_widgets.compute import directions as directions_module
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.operators.base import SymmetricOperator
+from landscape_widgets.compute.parameters import real_tensor
 from landscape_widgets.errors import InputError
-from landscape_widgets.results import Axis, Direction, SliceCurvature
+from landscape_widgets.results import UNITS, Axis, Direction, SliceCurvature
 
 
 def slice_curvature(
@@ -123,17 +123,19 @@ def _per_length(a: float, b: float, c: float, gram: np.ndarray) -> np.ndarray:
 
 
 def _vector(operator: SymmetricOperator, direction: Any) -> Tensor:
-    value = torch.as_tensor(direction.vector if isinstance(direction, Direction) else direction)
+    value = real_tensor(direction.vector if isinstance(direction, Direction) else direction, "a direction")
     if value.shape != (operator.size,) or not value.is_floating_point():
         raise InputError(
             f"expected a direction of shape ({operator.size},), got {tuple(value.shape)} of {value.dtype}",
             "draw it for the objective of this operator",
         )
-    return value.detach().to(dtype=operator.dtype, device=operator.device)
+    if not torch.isfinite(value).all() or not value.norm() > 0:
+        raise InputError("expected a finite direction of positive length, got zero, NaN or infinity", "check it")
+    return value.to(dtype=operator.dtype, device=operator.device)
 
 
 def _axis(direction: Any) -> Axis:
     if isinstance(direction, Direction):
         return direction.axis
-    length = float(torch.as_tensor(direction).double().norm())
-    return Axis("custom, raw", "raw", directions_module.UNITS["unit"] + " × its length", None, length)
+    length = float(real_tensor(direction, "a direction").double().norm())
+    return Axis("custom, raw", "raw", UNITS["unit"] + " × its length", None, length)

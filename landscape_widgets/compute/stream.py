@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Generator, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
+
+import torch
+
+from landscape_widgets.errors import Outcome
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -31,7 +36,8 @@ class Stream(Iterator[R], Generic[R, S]):
         self.latest: R | None = None
 
     def __next__(self) -> R:
-        self.latest = next(self._steps)
+        with torch.inference_mode(False):  # tensors made in a caller's inference mode would be of no use later
+            self.latest = next(self._steps)
         return self.latest
 
     def checkpoint(self) -> S:
@@ -39,14 +45,17 @@ class Stream(Iterator[R], Generic[R, S]):
         return self._snapshot()
 
     def close(self) -> None:
-        """Stop: the computation's own clean-up runs now, and what was computed stays in `latest`."""
+        """Stop: the computation's own clean-up runs now, and `latest` keeps what was computed, as cancelled."""
         self._steps.close()
+        latest = cast(Any, self.latest)
+        if getattr(latest, "outcome", None) is Outcome.RUNNING:
+            self.latest = dataclasses.replace(latest, outcome=Outcome.CANCELLED)
 
 
 class Computation(Generic[R, S]):
     """Base of the compute classes: `run` exhausts `stream`.
 
-    `partial` keeps the last partial result, so that an interrupt loses nothing.
+    `partial` keeps the last partial result, as cancelled, so that an interrupt loses nothing.
     """
 
     partial: R | None = None
@@ -70,6 +79,7 @@ class Computation(Generic[R, S]):
                     progress(partial)
         finally:
             stream.close()
+            self.partial = stream.latest
         if self.partial is None:
             raise RuntimeError(f"{type(self).__name__}.stream() gave no result")
         return self.partial

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 _attention_lock = threading.Lock()
 _attention_users = 0
 _attention_context: contextlib.AbstractContextManager[None] | None = None
+_random_lock = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -41,18 +45,60 @@ def math_attention() -> Iterator[None]:
 
 @contextlib.contextmanager
 def preserved_random_state(*generators: torch.Generator) -> Iterator[None]:
-    """Leave torch's, NumPy's and Python's default generators, and the given ones, as they were."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    states = [generator.get_state() for generator in generators]
+    """Leave torch's, NumPy's and Python's default generators, and the given ones, as they were.
+
+    One block at a time: the generators are process-wide, and overlapping blocks would restore each other's state.
+    """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        try:
-            yield
-        finally:
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)
-            for generator, state in zip(generators, states, strict=True):
-                generator.set_state(state)
+    with _random_lock:
+        state = RandomState.capture(*generators)
+        with torch.random.fork_rng(devices=devices):
+            try:
+                yield
+            finally:
+                state.restore(*generators)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RandomState:
+    """The state of Python's, NumPy's and torch's default CPU generators, and of some more."""
+
+    python: Any
+    numpy: Any
+    default: Tensor
+    others: tuple[Tensor, ...]
+
+    @classmethod
+    def capture(cls, *generators: torch.Generator) -> RandomState:
+        """The state as it is now."""
+        others = tuple(generator.get_state() for generator in generators)
+        return cls(random.getstate(), np.random.get_state(), torch.random.get_rng_state(), others)
+
+    def restore(self, *generators: torch.Generator) -> None:
+        """Put this state back; give the generators it was captured with."""
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)
+        torch.random.set_rng_state(self.default)
+        for generator, state in zip(generators, self.others, strict=True):
+            generator.set_state(state)
+
+
+@contextlib.contextmanager
+def evaluation() -> Iterator[None]:
+    """Compute without a graph, on ordinary tensors even where the caller is in inference mode.
+
+    Inference mode itself would be a little faster, but what a module caches in it (rotary tables, masks)
+    could never take part in a gradient again.
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+@contextlib.contextmanager
+def differentiation() -> Iterator[None]:
+    """Compute with a graph, whatever mode the caller is in."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def normal_vector(size: int, seed: int, device: torch.device | str, dtype: torch.dtype) -> torch.Tensor:
@@ -60,5 +106,6 @@ def normal_vector(size: int, seed: int, device: torch.device | str, dtype: torch
 
     A seed therefore means the same direction on every device and in every dtype.
     """
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(size, generator=generator, dtype=torch.float32).to(device=device, dtype=dtype)
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    drawn = torch.randn(size, generator=generator, dtype=torch.float32, device="cpu")
+    return drawn.to(device=device, dtype=dtype)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from landscape_widgets.compute.krylov import KrylovSpace, KrylovState, Ritz, select_ends
+from landscape_widgets.compute.krylov import KrylovSpace, KrylovState, Ritz, Search, select_ends
 from landscape_widgets.errors import Outcome
 from landscape_widgets.results import Eigenpairs
 
 if TYPE_CHECKING:
     from landscape_widgets.compute.lanczos import Lanczos
+
+T = TypeVar("T")
 
 GAP = 1e-2
 """A missed eigenvalue beyond the found ones by this share of the spectrum's width is found ..."""
@@ -39,69 +42,89 @@ def minimum_steps(dimension: int, gap: float = GAP, failure: float = FAILURE) ->
     return min(dimension, math.ceil(steps))
 
 
-def verification(
-    lanczos: Lanczos, outer: KrylovSpace, ritz: Ritz, vectors: Tensor, images: Tensor
-) -> Generator[Eigenpairs, None, None]:
+SEED_STRIDE = 7919
+"""What is added to the seed for the fresh start vector of each search."""
+
+
+def verification(lanczos: Lanczos, outer: KrylovSpace, search: Search) -> Generator[Eigenpairs, None, None]:
     """Deflate what was found, search its complement from a fresh vector, take in what was missed, repeat.
 
     With U the found vectors and R their residuals, H differs from diag(Θ, H restricted to the complement)
     by |R| at most: if the complement reaches no further than the found ends, nothing was missed.
     """
-    found, spent, budget = ritz, 0, lanczos.max_products - outer.state.products
-    basis, attempt = vectors, 0
     while True:
-        attempt += 1
         missed: tuple[Tensor, Tensor] | None = None
-        if basis.shape[1] < outer.size:
-            locked = torch.linalg.qr(basis.double()).Q.T.to(basis.dtype).contiguous()
-            space = KrylovSpace(
-                lanczos.operator, KrylovState(lanczos.seed + 7919 * attempt), lanczos.max_basis, locked=locked
-            )
-            space.state.scale = outer.scale
-            settled = yield from _search(lanczos, outer, space, found, spent, budget - spent)
-            if settled:
-                missed = yield from _missed(lanczos, outer, space, found, spent)
-            spent += space.state.products
-            if not settled:
-                yield lanczos.result(outer, found, Outcome.BUDGET_SPENT, vectors, spent=spent)
+        if search.basis.shape[1] < outer.size:
+            locked = torch.linalg.qr(search.basis.double()).Q.T.to(search.basis.dtype).contiguous()
+            space = KrylovSpace(lanczos.operator, search.complement, lanczos.max_basis, locked=locked)
+            failure = yield from _search(lanczos, outer, space, search)
+            picked = _missed(lanczos, outer, space, search)
+            if failure is None and picked is not None:
+                left = lanczos.max_products - outer.state.products - search.products
+                failure = Outcome.BUDGET_SPENT if len(picked.values) > left + len(space.state.images or []) else None
+            if failure is not None:
+                yield _result(lanczos, outer, search, failure)
                 return
+            if picked is not None:
+                vectors = space.vectors(picked)
+                report = partial(_report, lanczos, outer, search)
+                missed = vectors, (yield from space.multiply(vectors, report))
         if missed is None:
-            yield lanczos.result(outer, found, Outcome.CONVERGED, vectors, spent=spent, checked=True)
+            yield _result(lanczos, outer, search, Outcome.CONVERGED)
             return
-        basis = torch.cat([basis, missed[0]], dim=1)
-        images = torch.cat([images, missed[1]], dim=1)
-        found, vectors, basis, images = _rayleigh_ritz(lanczos, basis, images)
-        bounds, _ = lanczos.bounds(found.values, outer.scale)
-        if np.any(found.estimates > bounds):
-            yield lanczos.result(outer, found, Outcome.BUDGET_SPENT, vectors, spent=spent)
+        basis = torch.cat([search.basis, missed[0]], dim=1)
+        images = torch.cat([search.images, missed[1]], dim=1)
+        search.spent = search.products
+        search.found, search.vectors, search.basis, search.images = _rayleigh_ritz(lanczos, basis, images)
+        search.attempt += 1
+        search.taken, search.settled = 0, False
+        search.complement = KrylovState(lanczos.seed + SEED_STRIDE * search.attempt, scale=outer.scale)
+        bounds, _ = lanczos.bounds(search.found.values, outer.scale)
+        if np.any(search.found.estimates > bounds):
+            yield _result(lanczos, outer, search, Outcome.BUDGET_SPENT)
             return
+
+
+def _result(lanczos: Lanczos, outer: KrylovSpace, search: Search, outcome: Outcome) -> Eigenpairs:
+    checked = outcome is Outcome.CONVERGED
+    return lanczos.result(outer, search.found, outcome, search.vectors, spent=search.products, checked=checked)
 
 
 def _search(
-    lanczos: Lanczos, outer: KrylovSpace, space: KrylovSpace, found: Ritz, spent: int, budget: int
-) -> Generator[Eigenpairs, None, bool]:
-    """Grow the complement's Krylov space until its ends are certain; False when the budget ends first."""
+    lanczos: Lanczos, outer: KrylovSpace, space: KrylovSpace, search: Search
+) -> Generator[Eigenpairs, None, Outcome | None]:
+    """Grow the complement's Krylov space until its ends are certain; an outcome when that fails."""
     steps = minimum_steps(space.dimension)
     ends = (min(1, lanczos.largest), min(1, lanczos.smallest))
-    taken = 0
-    while not space.exhausted:
-        if space.state.products >= budget - 2:
-            return False
-        broken = yield from lanczos.report(space.expand(*ends), outer, found, spent + space.state.products)
+    while not (search.settled or space.exhausted):
+        if outer.state.products + search.products >= lanczos.max_products:
+            return Outcome.BUDGET_SPENT
+        broken = yield from _report(lanczos, outer, search, space.expand(*ends))
         if broken is not None:
-            return False
-        taken += 1
+            return broken
+        search.taken += 1
         edge = space.ritz(*ends)
         bounds, _ = lanczos.bounds(edge.values, outer.scale)
-        if taken >= steps and len(edge.values) == sum(ends) and np.all(edge.estimates <= 0.1 * bounds):
-            return True
-    return True
+        certain = len(edge.values) == sum(ends) and bool(np.all(edge.estimates <= 0.1 * bounds))
+        search.settled = search.taken >= steps and certain
+    return None
 
 
-def _missed(
-    lanczos: Lanczos, outer: KrylovSpace, space: KrylovSpace, found: Ritz, spent: int
-) -> Generator[Eigenpairs, None, tuple[Tensor, Tensor] | None]:
-    """The settled Ritz vectors of the complement that belong among the found ones, and their images."""
+def _report(
+    lanczos: Lanczos, outer: KrylovSpace, search: Search, steps: Generator[None, None, T]
+) -> Generator[Eigenpairs, None, T]:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        yield lanczos.result(outer, search.found, Outcome.RUNNING, spent=search.products)
+
+
+def _missed(lanczos: Lanczos, outer: KrylovSpace, space: KrylovSpace, search: Search) -> Ritz | None:
+    """The settled Ritz pairs of the complement that belong among the found ones."""
+    found = search.found
     everything = space.ritz(space.state.count, 0)
     bounds, _ = lanczos.bounds(everything.values, outer.scale)
     upper = found.values[lanczos.largest - 1] if lanczos.largest else math.inf
@@ -110,13 +133,7 @@ def _missed(
     chosen = np.flatnonzero(beyond & (everything.estimates <= bounds))
     if len(chosen) == 0:
         return None
-    picked = Ritz(everything.values[chosen], everything.coefficients[:, chosen], everything.estimates[chosen])
-    vectors = space.vectors(picked)
-    images = torch.empty_like(vectors)
-    for column in range(vectors.shape[1]):
-        steps = space.product(vectors[:, column].contiguous())
-        images[:, column] = yield from lanczos.report(steps, outer, found, spent + space.state.products)
-    return vectors, images
+    return Ritz(everything.values[chosen], everything.coefficients[:, chosen], everything.estimates[chosen])
 
 
 def _rayleigh_ritz(lanczos: Lanczos, basis: Tensor, images: Tensor) -> tuple[Ritz, Tensor, Tensor, Tensor]:

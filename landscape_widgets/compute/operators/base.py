@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator
 from typing import Any
 
@@ -11,10 +12,23 @@ from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
+from landscape_widgets.compute.parameters import array_of, real_tensor
 from landscape_widgets.errors import InputError
 
 Steps = Generator[None, None, Tensor]
 """Yields after every bounded piece of work and returns the product."""
+
+
+@dataclasses.dataclass
+class PartialProduct:
+    """A product under way: the sum over its first `done` batches."""
+
+    total: Tensor | None = None
+    done: int = 0
+
+    def copy(self) -> PartialProduct:
+        """A copy that later steps do not change."""
+        return PartialProduct(None if self.total is None else self.total.clone(), self.done)
 
 
 class SymmetricOperator:
@@ -27,8 +41,11 @@ class SymmetricOperator:
     dtype: torch.dtype
     device: torch.device
 
-    def product_steps(self, vector: Float[Tensor, " P"]) -> Steps:
-        """Compute the product with one (P,) vector of this operator's dtype, yielding after every batch."""
+    def product_steps(self, vector: Float[Tensor, " P"], partial: PartialProduct | None = None) -> Steps:
+        """Compute the product with one (P,) vector of this operator's dtype, yielding after every batch.
+
+        `partial` is where to go on; it is kept up to date, so that a checkpoint may hold a copy.
+        """
         raise TypeError(f"{type(self).__name__} must define product_steps()")
 
     @property
@@ -49,21 +66,22 @@ class SymmetricOperator:
         else:
             columns = [self.product(column) for column in operand.T]
             product = torch.stack(columns, dim=1) if columns else torch.zeros_like(operand)
-        return product.cpu().numpy() if isinstance(other, np.ndarray) else product
+        return array_of(product) if isinstance(other, np.ndarray) else product
 
     def product(self, vector: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
         """The product with one vector, all steps at once."""
         steps = self.product_steps(vector.contiguous())
         while True:
             try:
-                next(steps)
+                with torch.inference_mode(False):
+                    next(steps)
             except StopIteration as end:
                 result: Tensor = end.value
                 return result
 
     def to_scipy(self) -> LinearOperator:
         """The same matrix as a `scipy.sparse.linalg.LinearOperator` (products on this operator's device)."""
-        dtype = np.dtype(str(self.dtype).removeprefix("torch."))
+        dtype = array_of(torch.empty(0, dtype=self.dtype)).dtype
         return LinearOperator(
             self.shape,
             matvec=lambda x: self @ np.asarray(x).reshape(-1),
@@ -76,14 +94,15 @@ class SymmetricOperator:
         """The dense (P, P) matrix, float64, from P products: for small P and for checks."""
         identity = torch.eye(self.size, dtype=self.dtype, device=self.device)
         dense: Tensor = self @ identity
-        return dense.cpu().numpy().astype(np.float64)
+        return array_of(dense).astype(np.float64)
 
     def _check(self, other: Any) -> Tensor:
-        operand = torch.as_tensor(other)
+        operand = real_tensor(other, "a vector or matrix")
         if operand.ndim not in (1, 2) or operand.shape[0] != self.size or not operand.is_floating_point():
             raise InputError(
                 f"expected a real floating-point vector ({self.size},) or matrix ({self.size}, k), "
                 f"got shape {tuple(operand.shape)} of {operand.dtype}",
                 "flatten the parameters into one vector first",
             )
-        return operand.detach().to(dtype=self.dtype, device=self.device)
+        operand = operand.clone() if operand.is_inference() else operand
+        return operand.to(dtype=self.dtype, device=self.device)

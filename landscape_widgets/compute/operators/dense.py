@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape_widgets.compute.operators.base import Steps, SymmetricOperator
+from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
+from landscape_widgets.compute.parameters import real_tensor
 from landscape_widgets.errors import InputError
 
 
@@ -24,7 +25,7 @@ class DenseOperator(SymmetricOperator):
     """
 
     def __init__(self, matrix: Any) -> None:
-        tensor = torch.as_tensor(matrix)
+        tensor = real_tensor(matrix, "a matrix")
         if tensor.ndim != 2 or tensor.shape[0] != tensor.shape[1] or not tensor.is_floating_point():
             raise InputError(
                 f"expected a square real matrix, got shape {tuple(tensor.shape)} of {tensor.dtype}",
@@ -36,10 +37,13 @@ class DenseOperator(SymmetricOperator):
                 f"expected a symmetric matrix, got one that differs from its transpose by {asymmetry:.3g}",
                 "pass (A + A.T) / 2 if that is what is meant",
             )
-        self._matrix = tensor.detach()
+        self._matrix = tensor.clone()
         self.size, self.dtype, self.device = len(tensor), tensor.dtype, tensor.device
 
-    def product_steps(self, vector: Tensor) -> Steps:
+    def product_steps(self, vector: Tensor, partial: PartialProduct | None = None) -> Steps:
         """Compute the product in one step."""
-        yield
-        return self._matrix @ vector
+        partial = PartialProduct() if partial is None else partial
+        if partial.total is None:
+            partial.total, partial.done = self._matrix @ vector, 1
+            yield
+        return partial.total

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape_widgets.compute.objective import Objective
-from landscape_widgets.compute.operators.base import Steps, SymmetricOperator
+from landscape_widgets.compute.objective import Objective, independent_loss
+from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
 from landscape_widgets.compute.operators.retained import GradientGraph, RetainedGraphs
 from landscape_widgets.compute.torch_state import math_attention
 from landscape_widgets.errors import ModelError
@@ -28,7 +28,7 @@ class HessianOperator(SymmetricOperator):
 
     Raises
     ------
-    ModelError : when the loss is not twice differentiable.
+    ModelError : at a product, when the loss is not twice differentiable, or depends on no parameter.
 
     Source: B. Pearlmutter, "Fast exact multiplication by the Hessian" (1994), section 3.
 
@@ -42,7 +42,7 @@ class HessianOperator(SymmetricOperator):
 
     def __init__(self, objective: Objective, theta: Any = None, *, graph_memory: int = 2**30) -> None:
         self.objective = objective
-        self.theta = objective.center if theta is None else objective.vector(theta, "theta")
+        self.theta = objective.center if theta is None else objective.vector(theta, "theta").clone()
         self.size, self.dtype, self.device = objective.size, objective.dtype, objective.device
         self._graphs = RetainedGraphs(objective, self.theta, graph_memory)
 
@@ -51,16 +51,24 @@ class HessianOperator(SymmetricOperator):
         """What matrix this is, in plain values."""
         return {**super().question, "objective": self.objective.question}
 
-    def product_steps(self, vector: Tensor) -> Steps:
+    def product_steps(self, vector: Tensor, partial: PartialProduct | None = None) -> Steps:
         """Compute Hv, yielding after every batch."""
-        total = torch.zeros_like(vector)
+        partial = PartialProduct() if partial is None else partial
+        total = torch.zeros_like(vector) if partial.total is None else partial.total
         pieces = self.objective.layout.split(vector)
-        batches = self.objective.batches
+        batches, first = self.objective.batches, partial.done
         for number, batch in enumerate(batches):
+            if number < first:
+                continue
             with self._graphs.lock:  # never held across a yield: streams on one operator may interleave
-                product = self._batch_product(self._graphs.gradient(number, batch), pieces)
-            total.add_(product, alpha=batch.weight / batches.total_weight)
+                graph = self._graphs.gradient(number, batch)
+                if graph is not None:
+                    product = self._batch_product(graph, pieces)
+                    total.add_(product, alpha=batch.weight / batches.total_weight)
+            partial.total, partial.done = total, number + 1
             yield
+        if self._graphs.independent == batches.count:
+            raise independent_loss()
         return total
 
     def _batch_product(self, graph: GradientGraph, pieces: list[Tensor]) -> Tensor:
