@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config, items):
     unwanted = [mark for mark in ON_REQUEST if mark not in wanted]
     left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in unwanted)]
     if left_out:
-        config.hook.pytest_deselected(left_out)
+        config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
