@@ -3,6 +3,8 @@
 type Child = Node | string;
 type Attributes = Readonly<Record<string, string | boolean | null>>;
 
+const FOCUSABLE = "input, select, button, [tabindex]";
+
 /** An element with attributes (true: present, false or null: absent) and children; strings become text nodes. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -14,6 +16,8 @@ export function h<K extends keyof HTMLElementTagNameMap>(
     if (value === true) element.setAttribute(name, "");
     else if (typeof value === "string") element.setAttribute(name, value);
   }
+  // JupyterLab's shortcuts match the focused element itself, so an ancestor's attribute would come too late.
+  if (element.matches(FOCUSABLE)) element.setAttribute("data-lm-suppress-shortcuts", "true");
   element.append(...children);
   return element;
 }

@@ -19,7 +19,7 @@ export const HOME: Camera = {
   up: { x: 0, y: 0, z: 1 },
 };
 
-const WIDE = 1.55;
+const WIDE = 1.42;
 
 /** Home for a plot of this width by height: a narrow one is seen from farther away, so that nothing is cut off. */
 export function homeFor(aspect: number): Camera {

@@ -117,7 +117,7 @@ function layoutOf(scene: Scene): Attributes {
       xaxis: axis(scene, plain(axisTitle("α", frame.alpha, scene.roomy)), [frame.alpha.lo, frame.alpha.hi]),
       yaxis: axis(scene, plain(axisTitle("β", frame.beta, scene.roomy)), [frame.beta.lo, frame.beta.hi]),
       zaxis: {
-        ...axis(scene, "loss", [lo - 0.05 * spread, hi + 0.06 * spread]),
+        ...axis(scene, scene.roomy ? "loss" : "", [lo - 0.05 * spread, hi + 0.06 * spread]),
         tickvals: ticks,
         ticktext: labels,
       },

@@ -6,7 +6,8 @@ const ID = "landscape-widgets-style";
 
 export function injectStyle(el: Element): void {
   const root = el.getRootNode();
-  const home = root instanceof ShadowRoot ? root : el.ownerDocument;
+  const shadow = root instanceof ShadowRoot ? root : null;
+  const home = shadow ?? el.ownerDocument;
   const found = home.getElementById(ID);
   if (found !== null) {
     if (found.textContent !== css) found.textContent = css;
@@ -15,5 +16,5 @@ export function injectStyle(el: Element): void {
   const style = el.ownerDocument.createElement("style");
   style.id = ID;
   style.textContent = css;
-  (home instanceof Document ? home.head : home).append(style);
+  (shadow ?? el.ownerDocument.head).append(style);
 }

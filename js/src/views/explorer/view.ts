@@ -21,7 +21,7 @@ const ROOMY = 600;
 const WORDS = ["title", "subtitle", "footer"] as const;
 
 export class ExplorerView {
-  readonly #root = h("div", { class: "lw-explorer", "data-lm-suppress-shortcuts": "true" });
+  readonly #root = h("div", { class: "lw-explorer" });
   readonly #host = h("div", { class: "lw-plot", tabindex: "0", role: "application" });
   readonly #session: Session;
   readonly #plot: Plot;
@@ -34,6 +34,7 @@ export class ExplorerView {
   readonly #status;
   #theme: Theme = "light";
   #frame: number | null = null;
+  #painted: readonly unknown[] = [];
   #painting: Painting = { mesh: null, heights: null, figure: null };
 
   constructor(
@@ -96,6 +97,7 @@ export class ExplorerView {
 
   #watchSize(): void {
     const observer = new ResizeObserver(() => {
+      this.#settleIn();
       this.#root.classList.toggle("lw-narrow", this.#root.clientWidth < NARROW);
       this.#plot.resize();
       this.#schedule();
@@ -103,6 +105,13 @@ export class ExplorerView {
     observer.observe(this.#root);
     observer.observe(this.#host);
     this.signal.addEventListener("abort", () => observer.disconnect(), { once: true });
+  }
+
+  /** A host may attach the element after render: its shadow root and theme are known only then. */
+  #settleIn(): void {
+    injectStyle(this.el);
+    const theme = themeOf(this.el);
+    if (theme !== this.#theme) this.#dress(theme);
   }
 
   /** One update a frame, however many messages came. */
@@ -116,9 +125,7 @@ export class ExplorerView {
 
   #update(): void {
     const { state, settings, view, options } = this.#session;
-    const font = getComputedStyle(this.#root).fontFamily || "sans-serif";
-    const roomy = this.#host.clientWidth >= ROOMY;
-    this.#painting = paint(state.picture, view, this.#theme, { font, roomy });
+    const fresh = this.#repaint();
     const { mesh, heights } = this.#painting;
     this.#header.setWords(readText(this.model, "title"), readText(this.model, "subtitle"));
     this.#header.setView(view);
@@ -131,7 +138,19 @@ export class ExplorerView {
     this.#status.set(pictureJob(state), eigenJob(state), readText(this.model, "footer"));
     this.#announcer.set(summary(state, mesh, heights));
     this.#label(view.view);
-    void this.#draw();
+    void this.#draw(fresh);
+  }
+
+  /** Paints anew where anything that is painted has changed; words alone cost no drawing. */
+  #repaint(): boolean {
+    const { state, view } = this.#session;
+    const font = getComputedStyle(this.#root).fontFamily || "sans-serif";
+    const roomy = this.#host.clientWidth >= ROOMY;
+    const now = [state.picture, view.view, view.height, this.#theme, font, roomy];
+    if (now.every((value, i) => value === this.#painted[i])) return false;
+    this.#painted = now;
+    this.#painting = paint(state.picture, view, this.#theme, { font, roomy });
+    return true;
   }
 
   #label(view: string): void {
@@ -139,9 +158,9 @@ export class ExplorerView {
     this.#host.setAttribute("aria-label", `Loss ${view}${keys}`);
   }
 
-  async #draw(): Promise<void> {
+  async #draw(fresh: boolean): Promise<void> {
     const { figure } = this.#painting;
-    if (figure !== null) await this.#plot.draw(figure);
+    if (fresh && figure !== null) await this.#plot.draw(figure);
     if (!this.signal.aborted) requestAnimationFrame(() => this.#session.acknowledge());
   }
 }

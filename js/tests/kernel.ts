@@ -1,0 +1,121 @@
+// A recorded kernel: a model whose messages a test sends by hand, and which counts its listeners.
+
+import type { WidgetModel } from "../src/protocol/channel";
+import type { AxisInfo, Frame, Preview } from "../src/protocol/messages";
+
+type Callback = (...values: unknown[]) => void;
+
+export class RecordedKernel implements WidgetModel {
+  readonly sent: Record<string, unknown>[] = [];
+  readonly listeners = new Map<string, Set<Callback>>();
+  dead = false;
+
+  constructor(readonly traits: Record<string, unknown> = {}) {}
+
+  get(name: string): unknown {
+    return this.traits[name];
+  }
+
+  set(name: string, value: unknown): void {
+    this.traits[name] = value;
+    this.emit(`change:${name}`);
+  }
+
+  on(event: string, callback: (...values: never[]) => void): void {
+    const group = this.listeners.get(event) ?? new Set();
+    this.listeners.set(event, group.add(callback as Callback));
+  }
+
+  off(event: string, callback: (...values: never[]) => void): void {
+    this.listeners.get(event)?.delete(callback as Callback);
+  }
+
+  send(content: unknown): void {
+    if (this.dead) throw new Error("no kernel");
+    this.sent.push(content as Record<string, unknown>);
+  }
+
+  emit(event: string, ...values: unknown[]): void {
+    for (const callback of [...(this.listeners.get(event) ?? [])]) callback(...values);
+  }
+
+  reply(message: Record<string, unknown>, buffers: unknown[] = []): void {
+    this.emit("msg:custom", { v: 1, ...message }, buffers);
+  }
+
+  tile(parts: TileParts): void {
+    const [message, buffers] = tileMessage(parts);
+    this.reply(message, buffers);
+  }
+
+  result(id: string, purpose: string, more: Record<string, unknown> = {}): void {
+    this.reply({ kind: "result", id, purpose, outcome: "complete", advice: "", ...more });
+  }
+
+  get listening(): number {
+    return [...this.listeners.values()].reduce((sum, group) => sum + group.size, 0);
+  }
+
+  last(kind: string): Record<string, unknown> {
+    const found = this.sent.findLast((message) => message.kind === kind);
+    if (found === undefined) throw new Error(`nothing of kind ${kind} was sent`);
+    return found;
+  }
+}
+
+export interface TileParts {
+  readonly run: number;
+  readonly seq: number;
+  readonly id?: string;
+  readonly level?: number;
+  readonly done?: number;
+  readonly total?: number;
+  readonly frame?: Frame | null;
+  readonly points?: readonly (readonly [number, number])[];
+}
+
+export function tileMessage(parts: TileParts): [Record<string, unknown>, DataView[]] {
+  const { points = [], ...rest } = parts;
+  const index = Int32Array.from(points, ([at]) => at);
+  const loss = Float32Array.from(points, ([, value]) => value);
+  const shape = [points.length];
+  const arrays = [
+    { name: "index", dtype: "int32", shape },
+    { name: "loss", dtype: "float32", shape },
+  ];
+  const defaults = {
+    v: 1,
+    kind: "tile",
+    id: "k",
+    level: 0,
+    done: points.length,
+    total: 49,
+    seconds_left: null,
+  };
+  return [
+    { ...defaults, frame: null, arrays, ...rest },
+    [new DataView(index.buffer), new DataView(loss.buffer)],
+  ];
+}
+
+export function axis(points: number, more: Partial<AxisInfo> = {}): AxisInfo {
+  const words = { label: "random 0", normalization: "unit", unit: "parameter distance", seed: 0, length: 1 };
+  return { ...words, lo: -1, hi: 1, points, ...more };
+}
+
+export const PREVIEW: Preview = { loss: 1, gradient_alpha: 0.5, gradient_beta: 0, a: 2, b: 0.25, c: -1 };
+
+export function frame(points: number, levels: readonly number[], more: Partial<Frame> = {}): Frame {
+  return {
+    alpha: axis(points),
+    beta: axis(points, { label: "random 1", seed: 1 }),
+    levels,
+    angle: 90,
+    loss: 1,
+    gradient_norm: 0.5,
+    preview: PREVIEW,
+    verdict: null,
+    caption: "a caption",
+    ...more,
+  };
+}

@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { completeLevel, curveOf, meshOf, type Points, rowsOf } from "../src/plots/mesh";
+import { coordinates, levelIndices } from "../src/protocol/grid";
+import { frame } from "./kernel";
+
+const LEVELS = [7, 13];
+
+/** Points known up to a level, of a function of the coordinates. */
+function points(level: number, f: (x: number, y: number) => number, extra: readonly number[] = []): Points {
+  const head = frame(13, LEVELS);
+  const values = new Float32Array(169).fill(Number.NaN);
+  const known = new Uint8Array(169);
+  const at = coordinates(head.alpha);
+  const set = (i: number, j: number) => {
+    values[j * 13 + i] = f(at[i] as number, at[j] as number);
+    known[j * 13 + i] = 1;
+  };
+  const which = LEVELS.indexOf(level);
+  const grid = which < 0 ? [] : [...levelIndices(13, 2, which)];
+  for (const j of grid) for (const i of grid) set(i, j);
+  for (const index of extra) set(index % 13, Math.floor(index / 13));
+  return { frame: head, values, known, level, done: known.reduce((sum, one) => sum + one, 0) };
+}
+
+describe("the mesh", () => {
+  it("is the quadratic model before any level, and nothing without one", () => {
+    const mesh = meshOf(points(0, () => 1));
+    expect(mesh).toMatchObject({ stage: "quadratic", level: -1 });
+    expect(mesh?.z[12 * 25 + 12]).toBe(1);
+    expect(mesh?.z[12 * 25 + 24]).toBeCloseTo(1 + 0.5 + 1);
+    const bare = { ...points(0, () => 1), frame: frame(13, LEVELS, { preview: null }) };
+    expect(meshOf(bare)).toBeNull();
+  });
+
+  it("is the coarse level as computed", () => {
+    const mesh = meshOf(points(7, (x, y) => x + 10 * y));
+    expect(mesh).toMatchObject({ stage: "exact", level: 0 });
+    expect(mesh?.z.length).toBe(49);
+    expect(mesh?.exact.every((one) => one === 1)).toBe(true);
+  });
+
+  it("interpolates what is unknown while it refines, and never touches what is known", () => {
+    const plane = (x: number, y: number) => 3 * x - 2 * y + 1;
+    const start = points(7, plane, [1]);
+    start.values[1] = 99;
+    const mesh = meshOf(start);
+    expect(mesh).toMatchObject({ stage: "refining", level: 0 });
+    expect(mesh?.z[1]).toBe(99);
+    expect(mesh?.exact[1]).toBe(1);
+    const at = coordinates(start.frame.alpha);
+    expect(mesh?.z[5 * 13 + 3]).toBeCloseTo(plane(at[3] as number, at[5] as number), 5);
+    expect(mesh?.exact[5 * 13 + 3]).toBe(0);
+  });
+
+  it("keeps a computed NaN a hole, and its unknown neighbours too", () => {
+    const start = points(7, () => 1, [1]);
+    start.values[2 * 13 + 2] = Number.NaN;
+    const mesh = meshOf(start);
+    expect(mesh?.z[2 * 13 + 2]).toBeNaN();
+    expect(mesh?.exact[2 * 13 + 2]).toBe(1);
+    expect(mesh?.z[1 * 13 + 1]).toBeNaN();
+    expect(mesh?.z[2 * 13 + 4]).toBe(1);
+    expect(mesh?.z[9 * 13 + 9]).toBe(1);
+  });
+
+  it("draws infinity as a hole", () => {
+    const start = points(13, () => 1);
+    start.values[0] = Number.POSITIVE_INFINITY;
+    expect(meshOf(start)?.z[0]).toBeNaN();
+  });
+
+  it("does not believe a level that has unknown points", () => {
+    const start = points(7, () => 1, [1, 3]);
+    expect(completeLevel({ ...start, level: 13 })).toBe(0);
+    expect(completeLevel({ ...points(13, () => 1), level: 13 })).toBe(1);
+    expect(completeLevel(points(0, () => 1))).toBe(-1);
+  });
+
+  it("shares its memory with its rows", () => {
+    const z = new Float32Array(6);
+    const rows = rowsOf(z, 3);
+    z[4] = 7;
+    expect(rows.map((row) => [...row])).toEqual([
+      [0, 0, 0],
+      [0, 7, 0],
+    ]);
+  });
+
+  it("gives the known points of the two curves", () => {
+    const start = points(7, (x, y) => x + 10 * y);
+    expect(curveOf(start, "alpha").loss).toHaveLength(7);
+    expect(curveOf(start, "beta").loss.at(-1)).toBeCloseTo(10);
+  });
+});
