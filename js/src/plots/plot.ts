@@ -102,7 +102,9 @@ export class Plot {
     this.#rebuilds += 1;
     setTimeout(() => {
       if (this.signal.aborted) return;
+      const endRecovery = recoveryOf(this.host);
       this.#purge();
+      endRecovery();
       void this.draw(figure);
     }, 200 * this.#rebuilds);
   }
@@ -167,4 +169,22 @@ export class Plot {
     this.#queued = null;
     this.#purge();
   }
+}
+
+interface GlScene {
+  glplot: unknown;
+  initializeGLPlot: () => boolean;
+  plot: () => void;
+}
+
+/** plotly polls for the lost context, and would throw once its element is purged: what is returned ends the poll. */
+function recoveryOf(host: HTMLElement): () => void {
+  const layout = (host as { _fullLayout?: { scene?: { _scene?: GlScene } } })._fullLayout;
+  const scene = layout?.scene?._scene;
+  return () => {
+    if (scene === undefined) return;
+    scene.initializeGLPlot = () => true;
+    scene.plot = () => {};
+    scene.glplot = { gl: { isContextLost: () => false } };
+  };
 }
