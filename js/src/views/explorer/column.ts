@@ -37,55 +37,64 @@ export function column(
   onCommit: (settings: PictureSettings) => void,
   signal: AbortSignal,
 ): Column {
-  const change = (part: Partial<PictureSettings>) => onCommit({ ...settings(), ...part });
-  const alpha = axisControl("α", (choice) => change({ alpha: choice }), signal);
-  const beta = axisControl("β", (choice) => change({ beta: choice }), signal);
-  const angle = h("p", { class: "lw-angle lw-muted" });
-  const range = slider("Range", extent, (value) => change({ extent: value }), signal);
-  const resolution = slider("Resolution", grid, (value) => change({ resolution: value }), signal);
-  const scale = segmented("Scale", SCALES, (value) => change({ scale: value }), signal);
-  const centre = centreTable();
-  const verdict = verdictBox();
-  const controls = [alpha, beta, range, resolution, scale];
-  const scaleRow = h(
-    "div",
-    { class: "lw-row" },
-    h("span", { "aria-hidden": "true" }, "Scale"),
-    scale.element,
-  );
+  const parts = build((part) => onCommit({ ...settings(), ...part }), signal);
   return {
-    element: h(
-      "div",
-      { class: "lw-column" },
-      section("Directions", alpha.element, beta.element, angle),
-      section("Window", range.element, resolution.element, scaleRow),
-      section("At the centre", centre.element),
-      verdict.element,
-    ),
+    element: arrange(parts),
     setOptions({ extents, resolutions, sources }) {
-      alpha.setSources(sources);
-      beta.setSources(sources);
-      range.setStops(extents);
-      resolution.setStops(resolutions);
+      parts.alpha.setSources(sources);
+      parts.beta.setSources(sources);
+      parts.range.setStops(extents);
+      parts.resolution.setStops(resolutions);
     },
     setSettings(next) {
-      alpha.set(next.alpha);
-      beta.set(next.beta);
-      range.set(next.extent);
-      resolution.set(next.resolution);
-      scale.set(next.scale);
+      parts.alpha.set(next.alpha);
+      parts.beta.set(next.beta);
+      parts.range.set(next.extent);
+      parts.resolution.set(next.resolution);
+      parts.scale.set(next.scale);
     },
     setState(state) {
-      for (const control of controls) control.enable(state.link !== "saved");
+      const { alpha, beta, range, resolution, scale } = parts;
+      for (const control of [alpha, beta, range, resolution, scale]) control.enable(state.link !== "saved");
       const computing = state.eigen !== null;
       alpha.setPairs(state.pairs, computing);
       beta.setPairs(state.pairs, computing);
-      say(angle, angleText(state));
+      say(parts.angle, angleText(state));
       const frame = state.picture?.frame;
-      centre.set(frame?.loss ?? null, frame?.gradient_norm ?? null, state.pairs, computing);
-      verdict.set(state.verdict);
+      parts.centre.set(frame?.loss ?? null, frame?.gradient_norm ?? null, state.pairs, computing);
+      parts.verdict.set(state.verdict);
     },
   };
+}
+
+function build(change: (part: Partial<PictureSettings>) => void, signal: AbortSignal) {
+  return {
+    alpha: axisControl("α", (choice) => change({ alpha: choice }), signal),
+    beta: axisControl("β", (choice) => change({ beta: choice }), signal),
+    angle: h("p", { class: "lw-angle lw-muted" }),
+    range: slider("Range", extent, (value) => change({ extent: value }), signal),
+    resolution: slider("Resolution", grid, (value) => change({ resolution: value }), signal),
+    scale: segmented("Scale", SCALES, (value) => change({ scale: value }), signal),
+    centre: centreTable(),
+    verdict: verdictBox(),
+  };
+}
+
+function arrange(parts: ReturnType<typeof build>): HTMLElement {
+  const scale = h(
+    "div",
+    { class: "lw-row" },
+    h("span", { "aria-hidden": "true" }, "Scale"),
+    parts.scale.element,
+  );
+  return h(
+    "div",
+    { class: "lw-column" },
+    section("Directions", parts.alpha.element, parts.beta.element, parts.angle),
+    section("Window", parts.range.element, parts.resolution.element, scale),
+    section("At the centre", parts.centre.element),
+    parts.verdict.element,
+  );
 }
 
 function section(title: string, ...children: readonly HTMLElement[]): HTMLElement {
