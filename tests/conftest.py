@@ -7,20 +7,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import inspect
 import json
 import math
-import random
 from pathlib import Path
-from unittest import mock
-
-# beartype draws which element of a list it checks: from a generator of its own, not from Python's, which tests watch.
-with mock.patch("random.getrandbits", random.Random(0).getrandbits):
-    import beartype.door  # noqa: F401
 
 import jaxtyping
 import pytest
 
 # Before anything imports them: every function of these modules checks the shapes and types it is given.
 jaxtyping.install_import_hook(
-    ["landscape_widgets.compute", "landscape_widgets.results", "landscape_widgets.errors"], "beartype.beartype"
+    ["landscape_widgets.compute", "landscape_widgets.results", "landscape_widgets.errors"], "typechecking.checker"
 )
 
 import torch  # noqa: E402 -- after the hook

@@ -237,6 +237,11 @@ def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
+def in_single(value: Any) -> Any:
+    """Every floating-point tensor in nested tuples, lists and mappings as float32."""
+    return _map(value, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+
+
 def _slice(value: Any, piece: slice) -> Any:
     """The same samples of every tensor; a scalar goes with every piece."""
     return _map(value, lambda tensor: tensor[piece] if tensor.ndim else tensor)

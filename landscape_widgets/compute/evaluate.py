@@ -94,4 +94,7 @@ def axis_points(extent: float | tuple[float, float], points: int) -> Float[np.nd
         )
     middle, half = (lo + hi) / 2, (hi - lo) / 2
     steps = 2 * np.arange(points) - (points - 1)
-    return middle + half * (steps / (points - 1))
+    found: np.ndarray = middle + half * (steps / (points - 1))
+    found[[0, -1]] = lo, hi
+    found[np.abs(found) <= 8 * np.finfo(float).eps * max(abs(lo), abs(hi))] = 0.0
+    return found

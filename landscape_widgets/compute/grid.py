@@ -170,7 +170,7 @@ class GridEvaluator(Computation[Surface, GridState]):
         pending &= ~state.known
         started = time.perf_counter()
         for index in np.argwhere(pending):
-            place = tuple(index)
+            place = tuple(int(number) for number in index)
             point = [float(axis[i]) for axis, i in zip(self.coordinates, reversed(place), strict=True)]
             steps = evaluator.steps(point, state.partial)
             while True:

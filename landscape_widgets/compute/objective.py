@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from landscape_widgets.compute.data import Batch, Batches, WeightFunction, tensors_of
+from landscape_widgets.compute.data import Batch, Batches, WeightFunction, in_single, tensors_of
 from landscape_widgets.compute.parameters import (
     ParameterLayout,
     Replica,
@@ -25,6 +25,9 @@ from landscape_widgets.compute.parameters import (
 from landscape_widgets.compute.probe import probe
 from landscape_widgets.compute.torch_state import differentiation, evaluation, preserved_random_state
 from landscape_widgets.errors import InputError, ModelError
+
+HALVES = (torch.bfloat16, torch.float16)
+"""Dtypes too coarse to sum a loss in: outputs go to float32 before it."""
 
 Loss = Callable[[Any, Any], Tensor]
 Metric = Callable[[Any, Any], Any]
@@ -90,7 +93,7 @@ class Objective:
         self.writes_data = False
         """Whether the model or the loss writes into its inputs, so that each pass gets a copy."""
         with torch.inference_mode(False):
-            self._loss = _private_loss(loss, dtype, device)
+            self._loss = _private_loss(loss, torch.float32 if dtype in HALVES else dtype, device)
             self._master = Replica(model, self._names, dtype, self.device)
             self._lock = threading.Lock()
             self._idle: list[Replica] = []
@@ -161,6 +164,7 @@ class Objective:
         batch = batch.cloned() if self.writes_data else batch
         with preserved_random_state() if self._random else contextlib.nullcontext():
             outputs = batch.apply(replica.module)
+        outputs = in_single(outputs) if self.dtype in HALVES else outputs
         loss = self._loss(outputs, batch.targets)
         if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
             got = f"shape {tuple(loss.shape)} of {loss.dtype}" if isinstance(loss, Tensor) else type(loss).__name__

@@ -32,7 +32,7 @@ class Block:
     @property
     def is_weight(self) -> bool:
         """Whether it has filters (two dimensions or more); biases and norm vectors have none."""
-        return len(self.shape) >= 2
+        return len(self.shape) >= 2 and self.stop > self.start
 
     def rows(self, flat: Tensor) -> Tensor:
         """View this block of a flat (P,) vector as (filters, elements a filter); a scalar is one filter."""

@@ -18,7 +18,7 @@ from landscape_widgets.results import UNITS, Axis, Direction, SliceCurvature
 
 
 def slice_curvature(
-    operator: SymmetricOperator, directions: Sequence[Direction | Tensor | np.ndarray]
+    operator: SymmetricOperator, directions: Sequence[Direction | Tensor | np.ndarray] | Tensor | np.ndarray
 ) -> SliceCurvature:
     """The 2×2 Hessian of a slice at its centre: A = ηᵀHη, B = ηᵀHδ, C = δᵀHδ.
 
@@ -51,7 +51,7 @@ def slice_curvature(
 
 
 def slice_curvature_steps(
-    operator: SymmetricOperator, directions: Sequence[Direction | Tensor | np.ndarray]
+    operator: SymmetricOperator, directions: Sequence[Direction | Tensor | np.ndarray] | Tensor | np.ndarray
 ) -> Generator[None, None, SliceCurvature]:
     """The same in bounded steps: yields after every batch, returns the result."""
     if len(directions) != 2:
