@@ -77,4 +77,8 @@ def caption(
 
 def unit_in_words(direction: Direction) -> str:
     """What 1.0 on the axis is, with its length in raw parameter distance."""
-    return f"{direction.unit}, distance {direction.axis.length:.3g}"
+    length = f"parameter distance {direction.axis.length:.3g}"
+    if direction.unit.startswith("parameter distance") or "× parameter distance" in direction.unit:
+        return length
+    words = {"filter": "each filter moved by its own norm", "layer": "each layer moved by its own norm"}
+    return f"{words.get(direction.normalization, 'one raw Gaussian step')}, {length}"

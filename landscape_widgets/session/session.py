@@ -99,7 +99,7 @@ class Session:
         self.error: Error | None = None
         self.pair_job: Job[Eigenpairs] | None = None
         self.picture_job: Job[Update] | None = None
-        self._runs = 0
+        self._runs = self._replays = 0
         self._reported = 0.0
         self._waiting: Run | None = None
         self._surfaces: dict[tuple[Any, ...], list[Surface]] = {}
@@ -146,12 +146,15 @@ class Session:
         """Send everything a page that has just come needs, after the answer to its hello."""
         run = self.run
         if run is not None and run.plane is not None:
+            if run.ended:  # its request has had its end: what is shown again goes by another name
+                self._replays += 1
+                run.id = f"replay-{self._replays}"
             self.outbox.begin(run.id, run.number, self._frame(run))
             run.sent = None
             self._send_points(run, None)
             if run.ended:
                 self.outbox.finish(self._result(run, run.surface.outcome if run.surface else Outcome.CANCELLED))
-        if self.newest_pairs is not None:
+        if self.pair_job is not None and self.newest_pairs is not None:
             self.outbox.post(self._pair_progress(self.newest_pairs))
         if self.error is not None:
             self.outbox.post(self.error)
@@ -342,10 +345,7 @@ class Session:
             self._failed(dataclasses.replace(error, id=waiting.id, purpose="picture"))
 
     def _pair_progress(self, pairs: Eigenpairs) -> Progress:
-        worst = float(pairs.residuals.max()) if len(pairs.residuals) else float("nan")
-        stage = f"Hessian directions: {pairs.products} products"
-        if np.isfinite(worst):
-            stage += f", residual {worst:.1e}"
+        stage = f"{pairs.products} products"
         return Progress("eigenpairs", "eigenpairs", stage, pairs.products, None, None, pair_messages(pairs))
 
 

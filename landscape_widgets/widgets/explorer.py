@@ -327,7 +327,7 @@ class LandscapeExplorer(anywidget.AnyWidget):
     def _png(self) -> bytes | None:
         from landscape_widgets.figures.matplotlib_figure import png
 
-        return None if self.surface is None else png(self.surface, **self._figure_options())
+        return None if self.surface is None else png(self.surface, dpi=100, **self._figure_options())
 
     def _widget_bundle(self) -> dict[str, Any]:
         bundle: Any = super()._repr_mimebundle_()

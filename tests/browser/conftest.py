@@ -1,0 +1,79 @@
+"""One JupyterLab and one Chromium for all browser tests; missing ones are a failure where they are required."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from lab import ARTIFACTS, CHROMIUM_FLAGS, NotebookPage, chromium, start_server, write_notebook
+
+ROOT = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.timeout(240))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = chromium()
+    if path is None:
+        reason = "Chromium is not installed (apt-get install chromium)"
+        if os.environ.get("LW_REQUIRE_BROWSER"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        instance = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield instance
+        instance.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    running = start_server(tmp_path_factory.mktemp("lab"))
+    yield running
+    running.process.terminate()
+    running.process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def open_notebook(browser, server):
+    """Open a notebook of the given cells (or a copy of a file) on a page of its own."""
+    pages = []
+
+    def opened(name, cells=None, source=None, width=1400, height=1100, dark=False):
+        path = server.root / f"{name}.ipynb"
+        if source is not None:
+            shutil.copy(source, path)
+        else:
+            write_notebook(path, cells)
+        page = browser.new_page(viewport={"width": width, "height": height})
+        pages.append(page)
+        notebook = NotebookPage(page, server, path.name)
+        if dark:
+            notebook.page.evaluate(
+                "window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+            )
+        return notebook
+
+    yield opened
+    for page in pages:
+        page.close()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Keep a picture of the page when a browser test fails."""
+    report = (yield).get_result()
+    if report.when == "call" and report.failed:
+        for value in item.funcargs.values():
+            if isinstance(value, NotebookPage):
+                ARTIFACTS.mkdir(parents=True, exist_ok=True)
+                value.page.screenshot(path=ARTIFACTS / f"failed-{item.name}.png")
