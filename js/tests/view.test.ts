@@ -27,12 +27,17 @@ class CountedObserver {
   }
 }
 
-const settle = () => new Promise((resolve) => setTimeout(resolve, 60));
+/** Lets every frame that is due pass; frames are plain turns of the loop here, so no clock decides. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 12; turn += 1) await new Promise((resolve) => setTimeout(resolve, 0));
+}
 
 let el: HTMLElement;
 
 beforeEach(() => {
   Object.assign(observers, { made: 0, gone: 0 });
+  vi.stubGlobal("requestAnimationFrame", (frame: FrameRequestCallback) => setTimeout(frame, 0));
+  vi.stubGlobal("cancelAnimationFrame", clearTimeout);
   vi.stubGlobal("ResizeObserver", CountedObserver);
   vi.stubGlobal("MutationObserver", CountedObserver);
   vi.clearAllMocks();
@@ -148,6 +153,20 @@ describe("the end of a view", () => {
     const sent = kernel.sent.length;
     await settle();
     expect(kernel.sent).toHaveLength(sent);
+  });
+
+  it("between drawing and painting sends nothing more", async () => {
+    const kernel = new RecordedKernel();
+    const frames: FrameRequestCallback[] = [];
+    vi.stubGlobal("requestAnimationFrame", (callback: FrameRequestCallback) => frames.push(callback));
+    vi.stubGlobal("cancelAnimationFrame", () => {});
+    const end = explorer.render({ model: kernel, el });
+    kernel.tile({ run: 1, seq: 0, frame: frame(7, [7]) });
+    for (const callback of frames.splice(0)) callback(0);
+    await settle();
+    end();
+    for (const callback of frames.splice(0)) callback(0);
+    expect(kernel.sent.map((message) => message.kind)).toEqual(["hello"]);
   });
 
   it("of one view leaves the other of the same model alone", async () => {

@@ -161,6 +161,8 @@ export class ExplorerView {
   async #draw(fresh: boolean): Promise<void> {
     const { figure } = this.#painting;
     if (fresh && figure !== null) await this.#plot.draw(figure);
-    if (!this.signal.aborted) requestAnimationFrame(() => this.#session.acknowledge());
+    requestAnimationFrame(() => {
+      if (!this.signal.aborted) this.#session.acknowledge();
+    });
   }
 }
