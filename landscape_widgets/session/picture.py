@@ -12,7 +12,7 @@ from landscape_widgets.compute.grid import GridEvaluator, GridState
 from landscape_widgets.compute.operators.base import SymmetricOperator
 from landscape_widgets.compute.slice_curvature import slice_curvature_steps
 from landscape_widgets.compute.stream import Stream
-from landscape_widgets.errors import LandscapeError, Outcome
+from landscape_widgets.errors import LandscapeError
 from landscape_widgets.results import Direction, SliceCurvature, Surface
 
 
@@ -75,8 +75,6 @@ def _curvature(
 
 def complete_level(evaluator: GridEvaluator, surface: Surface) -> int:
     """Points an axis of the finest complete level, 0 before the first."""
-    if surface.outcome is not Outcome.RUNNING:
-        return len(evaluator.levels[0][-1])
     reached = evaluator.level_reached(surface.known)
     return len(evaluator.levels[0][reached - 1]) if reached else 0
 

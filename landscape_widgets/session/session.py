@@ -156,6 +156,8 @@ class Session:
                 self.outbox.finish(self._result(run, run.surface.outcome if run.surface else Outcome.CANCELLED))
         if self.pair_job is not None and self.newest_pairs is not None:
             self.outbox.post(self._pair_progress(self.newest_pairs))
+        elif self.pairs is not None:
+            self.outbox.post(self._pair_result(self.pairs))
         if self.error is not None:
             self.outbox.post(self.error)
 
@@ -313,36 +315,36 @@ class Session:
             self._pairs_missing(end)
             return
         self.pairs = self.newest_pairs = end.last
-        outcome = end.last.outcome
-        run = self.run
-        self.outbox.post(
-            Result(
-                "eigenpairs",
-                "eigenpairs",
-                str(outcome),
-                outcome.advice,
-                pairs=pair_messages(end.last),
-                products=end.last.products,
-                verdict=self._verdict(run.curvature) if run is not None else None,
-            )
-        )
+        self.outbox.post(self._pair_result(end.last))
         self.listener.on_pairs(end.last, True)
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             self._begin(waiting)
 
     def _pairs_missing(self, end: JobEnd[Eigenpairs]) -> None:
-        """No vectors came: say so, and end the picture that waited for them."""
-        if end.error is not None:
-            error = error_reply(end.error, "eigenpairs", "eigenpairs")
-        else:
-            advice = "draw random directions, or ask for Hessian directions again"
-            error = Error("eigenpairs", "eigenpairs", "Hessian directions were not computed: cancelled", advice)
-        if end.reason != "closed":
-            self._failed(error)
+        """No vectors came: say why, and end the picture that waited for them in the same way."""
         waiting, self._waiting = self._waiting, None
+        if end.error is not None:
+            self._failed(error_reply(end.error, "eigenpairs", "eigenpairs"))
+            if waiting is not None:
+                self._failed(error_reply(end.error, waiting.id, "picture"))
+            return
+        outcome = Outcome.CANCELLED
+        self.outbox.post(Result("eigenpairs", "eigenpairs", str(outcome), outcome.advice))
         if waiting is not None:
-            self._failed(dataclasses.replace(error, id=waiting.id, purpose="picture"))
+            self.outbox.post(Result(waiting.id, "picture", str(outcome), outcome.advice))
+            self.listener.on_status("cancelled before the Hessian directions were known", 0.0)
+
+    def _pair_result(self, pairs: Eigenpairs) -> Result:
+        return Result(
+            "eigenpairs",
+            "eigenpairs",
+            str(pairs.outcome),
+            pairs.outcome.advice,
+            pairs=pair_messages(pairs),
+            products=pairs.products,
+            verdict=self._verdict(self.run.curvature) if self.run is not None else None,
+        )
 
     def _pair_progress(self, pairs: Eigenpairs) -> Progress:
         stage = f"{pairs.products} products"

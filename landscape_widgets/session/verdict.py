@@ -71,7 +71,7 @@ def number(value: float) -> str:
     >>> number(-0.01524), number(312.0)
     ('−0.0152', '+312')
     """
-    return f"{value:+.3g}".replace("-", "\u2212")
+    return f"{value:+#.3g}".rstrip(".").replace("-", "\u2212")
 
 
 def _slope(curvature: SliceCurvature, shown: np.ndarray) -> str:
