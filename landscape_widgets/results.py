@@ -56,6 +56,8 @@ class Result:
             kind, version, fields = header["type"], header["format"], header["fields"]
             same = kind == cls.__name__ and version == FORMAT
             result: R | None = _unpack(fields, arrays) if same else None
+            if same and not isinstance(result, cls):
+                raise TypeError(f"it holds no {cls.__name__}")
         except FileNotFoundError:
             raise
         except Exception as error:
@@ -222,7 +224,8 @@ def _pack(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(value, Mapping):
         return {"$map": {key: _pack(item, f"{path}.{key}", arrays) for key, item in value.items()}}
     if isinstance(value, (list, tuple)):
-        return {"$tuple": [_pack(item, f"{path}.{index}", arrays) for index, item in enumerate(value)]}
+        items = [_pack(item, f"{path}.{index}", arrays) for index, item in enumerate(value)]
+        return {"$tuple": items} if isinstance(value, tuple) else items
     if isinstance(value, np.generic):
         return value.item()
     return value
@@ -230,6 +233,8 @@ def _pack(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
 
 def _unpack(packed: Any, arrays: dict[str, np.ndarray]) -> Any:
     """Undo `_pack`; only the result types of this module are ever built."""
+    if isinstance(packed, list):
+        return [_unpack(item, arrays) for item in packed]
     if not isinstance(packed, dict):
         return packed
     if "$array" in packed:

@@ -99,16 +99,13 @@ def test_two_products_and_one_gradient_in_bounded_steps():
     model, loss, data = problem("MLP tanh")
     H = HessianOperator(Objective(model, loss, data, batch_size=32))
     pair = [directions.random(H.objective, seed) for seed in (0, 1)]
-    steps = slice_curvature_steps(H, pair)
-    count = 0
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            assert end.value.A == slice_curvature(H, pair).A
-            break
-        count += 1
-    assert count >= 8
+    results = []
+
+    def run():
+        results.append((yield from slice_curvature_steps(H, pair)))
+
+    assert sum(1 for _ in run()) >= 8
+    assert results[0].A == slice_curvature(H, pair).A
 
 
 def test_at_another_point_the_slope_and_loss_are_those_of_that_point():
