@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import copy
 import dataclasses
 import time
@@ -12,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from landscape_widgets.compute import directions as directions_module
+from landscape_widgets.compute.blocks import Answers, BlockEvaluator, Place
 from landscape_widgets.compute.evaluate import PartialPoint, PointEvaluator, axis_points
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.stream import Computation, Stream
@@ -57,6 +60,9 @@ class GridEvaluator(Computation[Surface, GridState]):
     directions : one or two, each a `Direction` or a flat (P,) vector (labelled "custom, raw").
     extent : 1.0 is [-1, 1]; (lo, hi); or one of these an axis. In the unit of each direction.
     resolution : points an axis, one number or one an axis, at least 3.
+    executor : threads to evaluate blocks of points in, one intra-op thread each; None evaluates in the caller's.
+        Points under way at a checkpoint are then evaluated again.
+    workers : blocks under way at a time in the executor.
     reuse : earlier surfaces of the same objective and directions, whose values are taken where coordinates coincide.
 
     Raises
@@ -81,6 +87,8 @@ class GridEvaluator(Computation[Surface, GridState]):
         resolution: int | Sequence[int] = 49,
         *,
         reuse: Sequence[Surface] = (),
+        executor: concurrent.futures.Executor | None = None,
+        workers: int = 2,
     ) -> None:
         single = isinstance(directions, Direction) or getattr(directions, "ndim", 2) == 1
         given: list[Any] = [directions] if single else list(directions)  # type: ignore[arg-type]
@@ -96,6 +104,7 @@ class GridEvaluator(Computation[Surface, GridState]):
         ]
         self.levels = [axis_levels(count) for count in counts]
         self._reuse = tuple(reuse)
+        self._executor, self._workers = executor, workers
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -156,37 +165,51 @@ class GridEvaluator(Computation[Surface, GridState]):
         state.known[here] |= fresh
 
     def _steps(self, state: GridState) -> Generator[Surface, None, None]:
-        evaluator = PointEvaluator(self.objective, self.directions)
         if state.known.any():
             yield self._surface(state, Outcome.RUNNING)
         for number in range(max(len(levels) for levels in self.levels)):
-            yield from self._level(state, evaluator, number)
+            yield from self._level(state, number)
         finite = bool(np.isfinite(state.values["loss"]).any())
         yield self._surface(state, Outcome.COMPLETE if finite else Outcome.NOT_FINITE)
 
-    def _level(self, state: GridState, evaluator: PointEvaluator, number: int) -> Generator[Surface, None, None]:
+    def _level(self, state: GridState, number: int) -> Generator[Surface, None, None]:
         pending = np.zeros(self.shape, dtype=bool)
         pending[self._mesh(number)] = True
         pending &= ~state.known
         started = time.perf_counter()
-        for index in np.argwhere(pending):
-            place = tuple(int(number) for number in index)
-            point = [float(axis[i]) for axis, i in zip(self.coordinates, reversed(place), strict=True)]
+        answers = self._answers(state, [tuple(int(i) for i in index) for index in np.argwhere(pending)])
+        with contextlib.closing(answers):
+            for part in answers:
+                for place, values in part:
+                    self._record(state, place, values)
+                if time.perf_counter() - started >= STEP_SECONDS:
+                    yield self._surface(state, Outcome.RUNNING)
+                    started = time.perf_counter()
+        if pending.any():
+            yield self._surface(state, Outcome.RUNNING)
+
+    def _answers(self, state: GridState, places: list[Place]) -> Generator[Answers, None, None]:
+        """The values at these places, in parts: by the executor, or here, one batch a part."""
+        points = [(place, self._point(place)) for place in places]
+        evaluator = PointEvaluator(self.objective, self.directions)
+        inline = points
+        if self._executor is not None:
+            inline = points[:1] if state.partial.done else []
+        for place, point in inline:
             steps = evaluator.steps(point, state.partial)
             while True:
                 try:
                     next(steps)
                 except StopIteration as end:
-                    self._record(state, place, end.value)
+                    yield [(place, end.value)]
                     break
-                if time.perf_counter() - started >= STEP_SECONDS:
-                    yield self._surface(state, Outcome.RUNNING)
-                    started = time.perf_counter()
-            if time.perf_counter() - started >= STEP_SECONDS:
-                yield self._surface(state, Outcome.RUNNING)
-                started = time.perf_counter()
-        if pending.any():
-            yield self._surface(state, Outcome.RUNNING)
+                yield []
+        if self._executor is not None:
+            blocks = BlockEvaluator(self.objective, self.directions, self._executor, self._workers)
+            yield from blocks.stream(points[len(inline) :])
+
+    def _point(self, place: Place) -> list[float]:
+        return [float(axis[i]) for axis, i in zip(self.coordinates, reversed(place), strict=True)]
 
     def _record(self, state: GridState, place: tuple[int, ...], values: dict[str, float]) -> None:
         for name, value in values.items():

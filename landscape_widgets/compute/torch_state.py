@@ -109,3 +109,28 @@ def normal_vector(size: int, seed: int, device: torch.device | str, dtype: torch
     generator = torch.Generator(device="cpu").manual_seed(seed)
     drawn = torch.randn(size, generator=generator, dtype=torch.float32, device="cpu")
     return drawn.to(device=device, dtype=dtype)
+
+
+_thread_lock = threading.Lock()
+_thread_users = 0
+
+
+@contextlib.contextmanager
+def one_thread(restore: int) -> Iterator[None]:
+    """Give this thread one intra-op thread for the length of the block, then `restore` to all.
+
+    torch takes the number set last as the default of threads to come, and MKL as that of all: blocks of
+    several threads are counted, and the last one out restores. What to restore is for the caller to
+    read on the user's thread: a worker's own number is a leftover of the block before.
+    """
+    global _thread_users
+    with _thread_lock:
+        _thread_users += 1
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with _thread_lock:
+            _thread_users -= 1
+            if _thread_users == 0:
+                torch.set_num_threads(restore)

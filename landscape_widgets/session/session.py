@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import functools
+import os
 import time
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -29,6 +32,16 @@ KEPT_SURFACES = 8
 
 REPORT_SECONDS = 0.1
 """Least time between two reports of moving eigenpairs."""
+
+
+WORKERS = min(4, os.cpu_count() or 1)
+"""Blocks of a grid under way at a time."""
+
+
+@functools.cache
+def default_executor() -> concurrent.futures.Executor:
+    """The worker threads of this process, shared by all sessions."""
+    return concurrent.futures.ThreadPoolExecutor(WORKERS, thread_name_prefix="landscape-worker")
 
 
 class Listener(Protocol):
@@ -84,7 +97,9 @@ class Session:
         smallest: int = 1,
         tol: float = 1e-3,
         seed: int = 0,
+        executor: concurrent.futures.Executor | None = None,
     ) -> None:
+        self._executor = default_executor() if executor is None else executor
         self.objective = objective
         self.operator = HessianOperator(objective)
         self.scheduler, self.outbox, self.listener = scheduler, outbox, listener
@@ -184,6 +199,8 @@ class Session:
                 run.settings.extent,
                 run.settings.resolution,
                 reuse=self._surfaces.get(key, ()),
+                executor=self._executor,
+                workers=WORKERS,
             )
         except LandscapeError as error:
             self._failed(error_reply(error, run.id, "picture"))

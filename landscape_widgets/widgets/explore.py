@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from typing import Any
 
 from torch import nn
@@ -39,6 +40,7 @@ def explore(
     height: str = "log",
     title: str = "",
     layout: Any = None,
+    executor: Executor | None = None,
     **options: Any,
 ) -> LandscapeExplorer:
     """Explore the loss landscape around a model; display the returned widget.
@@ -54,6 +56,7 @@ def explore(
     scale : "filter" (relative to filter norms), "unit" (parameter distance) or "raw" (Gaussian steps).
     seed : of the α direction if random; β takes the next one.
     view, height, title, layout : how it is shown.
+    executor : threads that evaluate the points; None: two to four of this process, shared by all explorers.
     options : further keywords of `Objective`.
 
     Raises
@@ -83,4 +86,4 @@ def explore(
     }
     if layout is not None:
         state["layout"] = layout
-    return LandscapeExplorer(objective, title=title, directions=directions, **state)
+    return LandscapeExplorer(objective, title=title, executor=executor, directions=directions, **state)

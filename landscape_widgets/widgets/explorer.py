@@ -78,7 +78,14 @@ class LandscapeExplorer(anywidget.AnyWidget):
     pairs = traitlets.Any(None, allow_none=True, help="the newest finished Eigenpairs")
     error = traitlets.Any(None, allow_none=True, help="the last error message, or None")
 
-    def __init__(self, objective: Objective, *, title: str = "", **state: Any) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        *,
+        title: str = "",
+        executor: concurrent.futures.Executor | None = None,
+        **state: Any,
+    ) -> None:
         reject_unknown("LandscapeExplorer", state, [*_STATE, "layout"])
         self._session: Session | None = None
         self._applying = False
@@ -105,7 +112,9 @@ class LandscapeExplorer(anywidget.AnyWidget):
         scheduler = default_scheduler()
         self._scheduler = scheduler
         self._outbox = TileOutbox(self._deliver, call_later=scheduler.call_later)
-        self._session = Session(objective, scheduler=scheduler, outbox=self._outbox, listener=self, given=custom)
+        self._session = Session(
+            objective, scheduler=scheduler, outbox=self._outbox, listener=self, given=custom, executor=executor
+        )
         self.options = _options(custom, self.extent, self.resolution)
         self.settings = encode(self._settings())
         dispatcher = Dispatcher(self._handlers(), self._outbox.post, scheduler.call)

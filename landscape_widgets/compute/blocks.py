@@ -1,0 +1,93 @@
+"""Points of a plane evaluated in blocks by an executor, a few at a time, results as they come."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import itertools
+import threading
+import time
+from collections.abc import Generator, Iterator, Sequence
+
+import torch
+
+from landscape_widgets.compute.evaluate import PointEvaluator
+from landscape_widgets.compute.objective import Objective
+from landscape_widgets.compute.torch_state import one_thread
+from landscape_widgets.results import Direction
+
+BLOCK_SECONDS = 0.02
+"""Work in a block, where a point takes less: long enough to hide the hand-over, short enough to stay responsive."""
+
+Place = tuple[int, ...]
+Values = dict[str, float]
+Answers = list[tuple[Place, Values]]
+
+
+class BlockEvaluator:
+    """Evaluates points in the threads of an executor, one intra-op thread each.
+
+    Two Python threads with one intra-op thread each beat one with two, and do not spin against busy neighbours.
+
+    Parameters
+    ----------
+    objective, directions : as for `PointEvaluator`; every worker has one of its own.
+    executor : runs the blocks; its workers share this process's memory.
+    workers : blocks under way at a time.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        directions: Sequence[Direction],
+        executor: concurrent.futures.Executor,
+        workers: int,
+    ) -> None:
+        self._objective, self._directions = objective, directions
+        self._executor, self._workers = executor, workers
+        self._idle: list[PointEvaluator] = []
+        self._stop = threading.Event()
+        self._threads = torch.get_num_threads()
+        self._seconds = BLOCK_SECONDS
+
+    def stream(self, points: Sequence[tuple[Place, Sequence[float]]]) -> Generator[Answers, None, None]:
+        """Yield the answers of the blocks as they end, at least every `BLOCK_SECONDS` an empty list.
+
+        Closing it lets every worker end the batch it is in, and waits for that.
+        """
+        waiting = iter(points)
+        running: set[concurrent.futures.Future[Answers]] = set()
+        try:
+            while True:
+                while len(running) < self._workers and (block := self._next_block(waiting)):
+                    running.add(self._executor.submit(self._evaluate, block))
+                if not running:
+                    return
+                ended, running = concurrent.futures.wait(
+                    running, BLOCK_SECONDS, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                yield [answer for future in ended for answer in future.result()]
+        finally:
+            self._stop.set()
+            concurrent.futures.wait(running)
+
+    def _next_block(self, waiting: Iterator[tuple[Place, Sequence[float]]]) -> list[tuple[Place, Sequence[float]]]:
+        return list(itertools.islice(waiting, max(1, int(BLOCK_SECONDS / self._seconds))))
+
+    def _evaluate(self, block: Sequence[tuple[Place, Sequence[float]]]) -> Answers:
+        """Run one block in a worker; a stop is seen between two batches, and the points ended so far are kept."""
+        evaluator = self._idle.pop() if self._idle else PointEvaluator(self._objective, self._directions)
+        answers: Answers = []
+        started = time.perf_counter()
+        with one_thread(self._threads):
+            for place, point in block:
+                steps = evaluator.steps(point)
+                while not self._stop.is_set():
+                    try:
+                        next(steps)
+                    except StopIteration as end:
+                        answers.append((place, end.value))
+                        break
+        if answers:
+            self._seconds = (time.perf_counter() - started) / len(answers)
+        self._idle.append(evaluator)
+        return answers
