@@ -1,5 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { count, duration, extent, grid, number, remaining, residual, signed } from "../src/protocol/format";
+import {
+  count,
+  duration,
+  extent,
+  grid,
+  measured,
+  number,
+  remaining,
+  residual,
+  signed,
+} from "../src/protocol/format";
 
 describe("numbers", () => {
   it.each([
@@ -15,6 +25,17 @@ describe("numbers", () => {
     [-Infinity, "−∞"],
   ])("%d reads %s", (value, text) => {
     expect(number(value)).toBe(text);
+  });
+
+  it("keep measured zeros in a table", () => {
+    expect([
+      measured(1),
+      measured(-0.5),
+      measured(3.2171),
+      measured(1234.5),
+      measured(2e-5),
+      measured(null),
+    ]).toEqual(["1.00", "−0.500", "3.22", "1230", "2.00·10⁻⁵", "–"]);
   });
 
   it("show a sign where it matters", () => {

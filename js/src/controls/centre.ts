@@ -1,6 +1,6 @@
 // What is known at the centre of the picture, and the verdict on the slice.
 
-import { number, residual } from "../protocol/format";
+import { measured, residual } from "../protocol/format";
 import type { Pair, Verdict } from "../protocol/messages";
 import { h, lambda, say, show } from "./dom";
 
@@ -19,8 +19,8 @@ export function centreTable(): CentreTable {
       if (key === shown) return;
       shown = key;
       element.replaceChildren(
-        row([h("span", {}, "loss")], [number(loss)]),
-        row([h("span", { "aria-label": "gradient norm", role: "img" }, "|∇L|")], [number(gradientNorm)]),
+        row([h("span", {}, "loss")], [measured(loss)]),
+        row([h("span", { "aria-label": "gradient norm", role: "img" }, "|∇L|")], [measured(gradientNorm)]),
         ...inOrder(pairs).map((pair) => pairRow(pair, computing)),
       );
     },
@@ -47,7 +47,7 @@ function pairRow(pair: Pair, computing: boolean): HTMLElement {
         "✓",
       )
     : h("span", { class: "lw-warn" }, computing ? "…" : "not converged");
-  return row([name], [number(pair.value), " ", grey(residual(pair.residual)), " ", mark]);
+  return row([name], [measured(pair.value), " ", grey(residual(pair.residual)), " ", mark]);
 }
 
 export interface VerdictBox {

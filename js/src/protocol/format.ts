@@ -27,6 +27,14 @@ export function number(value: number | null | undefined, digits = 3): string {
   return minus(String(Number(value.toPrecision(digits))));
 }
 
+/** A measured number in a table: its zeros are kept, since they were measured too (1.00). */
+export function measured(value: number | null | undefined, digits = 3): string {
+  const size = Math.abs(value ?? 0);
+  return typeof value === "number" && size >= 1e-4 && size < 10 ** (digits - 1)
+    ? minus(value.toPrecision(digits))
+    : number(value, digits);
+}
+
 /** A number whose sign matters, as curvature: +0.312, −0.0152. */
 export function signed(value: number | null | undefined, digits = 3): string {
   const text = number(value, digits);
