@@ -75,7 +75,10 @@ class BlockEvaluator:
 
     def _evaluate(self, block: Sequence[tuple[Place, Sequence[float]]]) -> Answers:
         """Run one block in a worker; a stop is seen between two batches, and the points ended so far are kept."""
-        evaluator = self._idle.pop() if self._idle else PointEvaluator(self._objective, self._directions)
+        try:  # asking first whether one is idle would race with the other workers
+            evaluator = self._idle.pop()
+        except IndexError:
+            evaluator = PointEvaluator(self._objective, self._directions)
         answers: Answers = []
         started = time.perf_counter()
         with one_thread(self._threads):

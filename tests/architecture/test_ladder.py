@@ -28,11 +28,11 @@ RUNGS = [
     {"data"},
     {"objective", "probe"},
     {"operators"},
-    {"evaluate", "krylov", "verification", "lanczos", "trajectory", "training*"},
+    {"evaluate", "blocks", "krylov", "verification", "lanczos", "trajectory", "training*"},
     {"directions", "grid", "spectrum", "trace", "slice_curvature", "ntk", "paths", "adversarial"},
     {"spawning", "merging"},
 ]
-FAMILIES = [{"objective", "probe"}, {"lanczos", "krylov", "verification"}, {"training*"}]
+FAMILIES = [{"objective", "probe"}, {"evaluate", "blocks"}, {"lanczos", "krylov", "verification"}, {"training*"}]
 """One idea in several files: these may import each other."""
 EXCEPTIONS = {
     ("grid", "directions"),  # a grid takes bare vectors, which `directions.custom` names

@@ -1,8 +1,10 @@
 """The grid against a naive loop and closed forms; coordinates, levels, reuse, resumption."""
 
+import concurrent.futures
 import copy
 import dataclasses
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -242,6 +244,74 @@ def test_an_interrupt_keeps_the_partial_surface():
     with pytest.raises(KeyboardInterrupt):
         grid.run(progress=lambda surface: None)
     assert grid.partial is None or grid.partial.outcome is Outcome.CANCELLED
+
+
+@pytest.fixture
+def executor():
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize("name", ["MLP tanh", "TransformerEncoder"])
+def test_worker_threads_give_the_same_surface(name, executor, right):
+    grid, _ = grid_of(name, resolution=13)
+    other = GridEvaluator(grid.objective, grid.directions, resolution=13, executor=executor, workers=3)
+    one, many = grid.run(), other.run()
+    error = np.abs(one.loss - many.loss).max() / np.abs(one.loss).max()
+    right.record("grid values from worker threads", "the same grid in one thread", error, 1e-14, 169)
+    assert many.known.all()
+    assert many.evaluations == 169
+    seen = [other.level_reached(surface.known) for surface in other.stream()]
+    assert seen == sorted(seen)
+
+
+def test_worker_threads_evaluate_every_point_once_and_leave_the_thread_count(executor):
+    grid = counting_grid(resolution=25)
+    before = torch.get_num_threads()
+    threaded = GridEvaluator(grid.objective, grid.directions, resolution=25, executor=executor, workers=3)
+    _, count = passes(threaded.run)
+    assert count == 4 * 625
+    assert torch.get_num_threads() == before
+    assert executor.submit(torch.get_num_threads).result() == before
+
+
+@pytest.mark.parametrize("stop", [1, 5])
+def test_a_closed_stream_of_worker_threads_resumes(executor, stop):
+    grid = counting_grid(resolution=25)
+    straight = grid.run()
+    options = {"resolution": 25, "executor": executor}
+    threaded = GridEvaluator(grid.objective, grid.directions, **options)
+    stream = threaded.stream()
+    for _ in range(stop):
+        next(stream)
+    state = stream.checkpoint()
+    stream.close()
+    _, after_close = passes(lambda: time.sleep(0.05))
+    assert after_close == 0, "nothing runs on after a cancel"
+    last = list(threaded.stream(resume=state))[-1]
+    assert np.array_equal(last.loss, straight.loss)
+    assert last.evaluations == 625
+
+
+def test_an_error_in_a_worker_thread_arrives(executor):
+    class Breaks(nn.Module):
+        left = 60
+
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(5, 3)
+
+        def forward(self, x):
+            type(self).left -= 1
+            if type(self).left == 0:
+                raise KeyError("a habit of the model")
+            return self.layer(x)
+
+    _, loss, data = problem("MLP tanh", torch.float32)
+    objective = Objective(Breaks(), loss, data)
+    grid = GridEvaluator(objective, [directions.random(objective, 0)], resolution=99, executor=executor)
+    with pytest.raises(KeyError, match="a habit of the model"):
+        grid.run()
 
 
 class Undefined(nn.Module):
