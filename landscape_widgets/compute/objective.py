@@ -160,21 +160,30 @@ class Objective:
 
     def forward(self, replica: Replica, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The scalar loss of one batch (differentiable where gradients are enabled) and its metrics."""
+        outputs, targets = self.outputs(replica, batch)
+        loss = self.loss_of(outputs, targets)
+        with torch.no_grad():
+            metrics = {name: float(metric(outputs, targets)) for name, metric in self._metrics.items()}
+        return loss, metrics
+
+    def outputs(self, replica: Replica, batch: Batch) -> tuple[Any, Any]:
+        """What the model gives for one batch, and the targets that the loss compares it with."""
         replica.reset_buffers()
         batch = batch.cloned() if self.writes_data else batch
         with preserved_random_state() if self._random else contextlib.nullcontext():
             outputs = batch.apply(replica.module)
-        outputs = in_single(outputs) if self.dtype in HALVES else outputs
-        loss = self._loss(outputs, batch.targets)
+        return (in_single(outputs) if self.dtype in HALVES else outputs), batch.targets
+
+    def loss_of(self, outputs: Any, targets: Any) -> Tensor:
+        """The loss of outputs, checked to be one real number, without dimensions."""
+        loss = self._loss(outputs, targets)
         if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
             got = f"shape {tuple(loss.shape)} of {loss.dtype}" if isinstance(loss, Tensor) else type(loss).__name__
             raise ModelError(
                 f"expected loss(outputs, targets) to give one real floating-point number, got {got}",
                 'return the mean over the samples, e.g. reduction="mean" or losses.mean()',
             )
-        with torch.no_grad():
-            metrics = {name: float(metric(outputs, batch.targets)) for name, metric in self._metrics.items()}
-        return loss.reshape(()), metrics
+        return loss.reshape(())
 
     def loss(self, theta: Tensor | np.ndarray | None = None) -> float:
         """The mean loss at θ (None: the centre), one forward pass over the data."""

@@ -55,6 +55,12 @@ class ParameterLayout:
         """Views of a flat vector, one a parameter, in order."""
         return [flat[block.start : block.stop].view(block.shape) for block in self.blocks]
 
+    def split_chosen(self, flat: Float[Tensor, " p"], chosen: Sequence[int]) -> list[Tensor]:
+        """Views of the concatenation of the `chosen` parameters alone, one a parameter."""
+        blocks = [self.blocks[index] for index in chosen]
+        pieces = torch.split(flat, [block.stop - block.start for block in blocks])
+        return [piece.view(block.shape) for piece, block in zip(pieces, blocks, strict=True)]
+
     def join(self, tensors: Sequence[Tensor]) -> Float[Tensor, " P"]:
         """One new flat vector from one tensor a parameter."""
         return torch.cat([tensor.reshape(-1) for tensor in tensors])

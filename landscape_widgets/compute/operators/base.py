@@ -21,14 +21,16 @@ Steps = Generator[None, None, Tensor]
 
 @dataclasses.dataclass
 class PartialProduct:
-    """A product under way: the sum over its first `done` batches."""
+    """A product under way: the sum over its first `done` batches (or terms, and `inner` the term under way)."""
 
     total: Tensor | None = None
     done: int = 0
+    inner: PartialProduct | None = None
 
     def copy(self) -> PartialProduct:
         """A copy that later steps do not change."""
-        return PartialProduct(None if self.total is None else self.total.clone(), self.done)
+        total = None if self.total is None else self.total.clone()
+        return PartialProduct(total, self.done, None if self.inner is None else self.inner.copy())
 
 
 class SymmetricOperator:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from landscape_widgets.compute.objective import Objective, independent_loss
+from landscape_widgets.compute.data import Batch
+from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
-from landscape_widgets.compute.operators.retained import GradientGraph, RetainedGraphs
-from landscape_widgets.compute.torch_state import math_attention
-from landscape_widgets.errors import ModelError
+from landscape_widgets.compute.operators.retained import RetainedGraphs, refuse_unsound
+from landscape_widgets.compute.parameters import Replica
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GradientGraph:
+    """The gradient of one batch's loss with its graph."""
+
+    gradients: tuple[Tensor, ...]
+    parameters: list[Tensor]
 
 
 class HessianOperator(SymmetricOperator):
@@ -44,7 +54,7 @@ class HessianOperator(SymmetricOperator):
         self.objective = objective
         self.theta = objective.center if theta is None else objective.vector(theta, "theta").clone()
         self.size, self.dtype, self.device = objective.size, objective.dtype, objective.device
-        self._graphs = RetainedGraphs(objective, self.theta, graph_memory)
+        self._graphs = RetainedGraphs(objective, self.theta, graph_memory, self._build)
 
     @property
     def question(self) -> dict[str, Any]:
@@ -53,41 +63,38 @@ class HessianOperator(SymmetricOperator):
 
     def product_steps(self, vector: Tensor, partial: PartialProduct | None = None) -> Steps:
         """Compute Hv, yielding after every batch."""
-        partial = PartialProduct() if partial is None else partial
-        total = torch.zeros_like(vector) if partial.total is None else partial.total
-        pieces = self.objective.layout.split(vector)
-        batches, first = self.objective.batches, partial.done
-        for number, batch in enumerate(batches):
-            if number < first:
-                continue
-            with self._graphs.lock:  # never held across a yield: streams on one operator may interleave
-                graph = self._graphs.gradient(number, batch)
-                if graph is not None:
-                    product = self._batch_product(graph, pieces)
-                    total.add_(product, alpha=batch.weight / batches.total_weight)
-            partial.total, partial.done = total, number + 1
-            yield
-        if self._graphs.independent == batches.count:
-            raise independent_loss()
-        return total
+        return self.block_steps(vector, range(len(self.objective.layout.blocks)), partial)
 
-    def _batch_product(self, graph: GradientGraph, pieces: list[Tensor]) -> Tensor:
-        used = [index for index, gradient in enumerate(graph.gradients) if gradient.requires_grad]
-        if not used:
-            return torch.zeros(self.size, dtype=self.dtype, device=self.device)
-        try:
-            with math_attention():
-                products = torch.autograd.grad(
-                    [graph.gradients[index] for index in used],
-                    graph.parameters,
-                    grad_outputs=[pieces[index] for index in used],
-                    retain_graph=graph.kept,
-                    allow_unused=True,
-                    materialize_grads=True,
-                )
-        except RuntimeError as error:
-            raise ModelError(
-                f"expected a loss that can be differentiated twice, but torch says: {str(error).splitlines()[0]}",
-                "replace the operation it names by one with a second derivative",
-            ) from error
-        return self.objective.layout.join(products)
+    def block_steps(self, vector: Tensor, chosen: Sequence[int], partial: PartialProduct | None = None) -> Steps:
+        """Multiply the diagonal block of the `chosen` parameter tensors (indices) and a vector of its size."""
+        pieces = self.objective.layout.split_chosen(vector, chosen)
+
+        def multiply(graph: GradientGraph, kept: bool) -> Tensor:
+            pairs = [
+                (graph.gradients[index], piece)
+                for index, piece in zip(chosen, pieces, strict=True)
+                if graph.gradients[index].requires_grad
+            ]
+            if not pairs:
+                return torch.zeros_like(vector)
+            products = torch.autograd.grad(
+                [gradient for gradient, _ in pairs],
+                [graph.parameters[index] for index in chosen],
+                grad_outputs=[piece for _, piece in pairs],
+                retain_graph=kept,
+                allow_unused=True,
+                materialize_grads=True,
+            )
+            return self.objective.layout.join(products)
+
+        return self._graphs.product_steps(vector, partial, multiply)
+
+    def _build(self, replica: Replica, batch: Batch) -> GradientGraph | None:
+        loss, _ = self.objective.forward(replica, batch)
+        if not loss.requires_grad:
+            return None
+        gradients = torch.autograd.grad(
+            loss, replica.parameters, create_graph=True, allow_unused=True, materialize_grads=True
+        )
+        refuse_unsound(gradients)
+        return GradientGraph(gradients, list(replica.parameters))

@@ -1,97 +1,121 @@
-"""Graphs of the gradient, kept between products as far as a memory budget allows."""
+"""Graphs of batches, kept between products as far as a memory budget allows, and the sum of products over them."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import threading
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from landscape_widgets.compute.data import Batch, tensors_of
-from landscape_widgets.compute.objective import Objective
+from landscape_widgets.compute.objective import Objective, independent_loss
+from landscape_widgets.compute.operators.base import PartialProduct, Steps
 from landscape_widgets.compute.parameters import Replica
 from landscape_widgets.compute.probe import graph_nodes
 from landscape_widgets.compute.torch_state import differentiation, math_attention
 from landscape_widgets.errors import ModelError
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class GradientGraph:
-    """The gradient of one batch's loss with its graph; `kept` says that it will be used again."""
-
-    gradients: tuple[Tensor, ...]
-    parameters: list[Tensor]
-    kept: bool
+G = TypeVar("G")
 
 
-class RetainedGraphs:
-    """Gradient graphs of the batches at one θ; kept ones live on a replica of their own that never moves.
+class RetainedGraphs(Generic[G]):
+    """Graphs of the batches at one θ, of a kind that `build` makes; kept ones live on a replica that never moves.
 
-    Hold `lock` from asking for a graph until it has been used: two threads may not walk one graph at once.
+    Parameters
+    ----------
+    objective, theta : what is differentiated, and where.
+    budget : bytes of kept graphs in all; batches beyond it are built anew every time.
+    build : (replica, batch) -> a dataclass that holds the graph, or None where the loss depends on no parameter.
     """
 
-    def __init__(self, objective: Objective, theta: Tensor, budget: int) -> None:
-        self._objective, self._theta, self._budget = objective, theta, budget
+    def __init__(
+        self, objective: Objective, theta: Tensor, budget: int, build: Callable[[Replica, Batch], G | None]
+    ) -> None:
+        self._objective, self._theta, self._budget, self._build = objective, theta, budget, build
         self._replica: Replica | None = None
-        self._kept: dict[int, GradientGraph] = {}
+        self._kept: dict[int, G] = {}
         self._used = 0
         self._independent: set[int] = set()
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
 
     @property
     def memory(self) -> int:
-        """Bytes held by kept graphs (saved tensors, the parameters themselves apart)."""
+        """Bytes held by kept graphs (saved tensors and gradients, the parameters themselves apart)."""
         return self._used
 
-    @property
-    def independent(self) -> int:
-        """How many batches are known whose loss depends on no parameter."""
-        return len(self._independent)
+    def product_steps(
+        self, vector: Tensor, partial: PartialProduct | None, multiply: Callable[[G, bool], Tensor]
+    ) -> Steps:
+        """Sum `multiply(graph, kept)` over the batches by their weights into a vector like the given one.
 
-    def gradient(self, number: int, batch: Batch) -> GradientGraph | None:
-        """The gradient of batch `number` with its graph, kept if the budget allows; None if it depends on nothing."""
+        Yields after every batch. Two threads may not walk one graph at once, so a batch is multiplied under
+        a lock, never held across a yield: streams on one operator may interleave.
+        """
+        partial = PartialProduct() if partial is None else partial
+        total = torch.zeros_like(vector) if partial.total is None else partial.total
+        batches, first = self._objective.batches, partial.done
+        for number, batch in enumerate(batches):
+            if number < first:
+                continue
+            with self._lock:
+                graph, kept = self._graph(number, batch)
+                if graph is not None:
+                    with math_attention(), twice_differentiable():
+                        product = multiply(graph, kept)
+                    total.add_(product, alpha=batch.weight / batches.total_weight)
+            partial.total, partial.done = total, number + 1
+            yield
+        if len(self._independent) == batches.count:
+            raise independent_loss()
+        return total
+
+    def _graph(self, number: int, batch: Batch) -> tuple[G | None, bool]:
+        """The graph of batch `number`, and whether it is kept as the budget allows."""
         if number in self._kept:
-            return self._kept[number]
+            return self._kept[number], True
         if self._replica is None:
             self._replica = self._objective.own_replica(self._theta)
         data = {tensor.untyped_storage().data_ptr() for tensor in tensors_of((batch.inputs, batch.targets))}
         counter = _SavedBytes(self._replica.storages() | data)
         keep = self._used < self._budget
         with counter if keep else contextlib.nullcontext():
-            gradients = self._differentiate(self._replica, batch)
-        if gradients is None:
+            with differentiation(), math_attention(), twice_differentiable():
+                graph = self._build(self._replica, batch)
+        if graph is None:
             self._independent.add(number)
-            return None
+            return None, False
+        for tensor in tensors_of(list(vars(graph).values())):
+            counter.count(tensor)
         fits = keep and self._used + counter.total <= self._budget
-        graph = GradientGraph(gradients, list(self._replica.parameters), fits)
-        if graph.kept:
+        if fits:
             self._kept[number] = graph
             self._used += counter.total
         elif keep:
             self._budget = self._used  # the next batch is as large: do not count again
-        return graph
+        return graph, fits
 
-    def _differentiate(self, replica: Replica, batch: Batch) -> tuple[Tensor, ...] | None:
-        try:
-            with differentiation(), math_attention():
-                loss, _ = self._objective.forward(replica, batch)
-                if not loss.requires_grad:
-                    return None
-                gradients = torch.autograd.grad(
-                    loss, replica.parameters, create_graph=True, allow_unused=True, materialize_grads=True
-                )
-            for node in graph_nodes(*gradients)[1] & UNSOUND.keys():  # torch would give a wrong product in silence
-                raise RuntimeError(f"{UNSOUND[node]} has no second derivative")
-            return gradients
-        except RuntimeError as error:
-            if "derivative" not in str(error):
-                raise
-            raise ModelError(
-                f"expected a loss that can be differentiated twice, but torch says: {str(error).splitlines()[0]}",
-                "replace the operation it names by one with a second derivative",
-            ) from error
+
+@contextlib.contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Turn torch's words for a missing second derivative into a `ModelError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "derivative" not in str(error) and "differentiat" not in str(error):
+            raise
+        raise ModelError(
+            f"expected a loss that can be differentiated twice, but torch says: {str(error).splitlines()[0]}",
+            "replace the operation it names by one with a second derivative",
+        ) from error
+
+
+def refuse_unsound(gradients: tuple[Tensor, ...]) -> None:
+    """Raise for a graph of gradients that torch would differentiate wrongly in silence."""
+    for node in graph_nodes(*gradients)[1] & UNSOUND.keys():
+        raise RuntimeError(f"{UNSOUND[node]} has no second derivative")
 
 
 UNSOUND = {
@@ -107,9 +131,10 @@ class _SavedBytes(torch.autograd.graph.saved_tensors_hooks):
     def __init__(self, known: set[int]) -> None:
         self.total = 0
         self._seen = set(known)
-        super().__init__(self._count, lambda tensor: tensor)
+        super().__init__(self.count, lambda tensor: tensor)
 
-    def _count(self, tensor: Tensor) -> Tensor:
+    def count(self, tensor: Tensor) -> Tensor:
+        """Add a tensor's memory, if it is not counted yet, and give the tensor back."""
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in self._seen:
             self._seen.add(storage.data_ptr())
