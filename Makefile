@@ -9,7 +9,7 @@ SOURCES := $(shell find js/src -type f) js/build.mjs js/package.json
 export OMP_WAIT_POLICY = PASSIVE
 export GOMP_SPINCOUNT = 0
 
-.PHONY: setup build demo test test-long lint types js python format measured clean
+.PHONY: setup build demo test test-long lint types js python format measured screenshots clean
 
 setup: $(VENV)/.installed $(BUNDLE)
 
@@ -64,3 +64,6 @@ format: setup
 
 clean:
 	rm -rf $(VENV) js/node_modules $(BUNDLE) artifacts dist
+
+screenshots: setup
+	$(PY) docs/screenshots.py

@@ -235,8 +235,8 @@ class LandscapeExplorer(anywidget.AnyWidget):
     def on_surface(self, surface: Surface, finished: bool) -> None:
         """Keep the newest surface; a finished one also as the trait that a saved notebook holds."""
         self.surface = surface
-        if finished:
-            frame = self._open_session().frame()
+        if finished and self._session is not None:
+            frame = self._session.frame()
             self.picture = {"frame": encode(frame), "loss": surface.loss.astype("<f4").tobytes()}
 
     def on_pairs(self, pairs: Eigenpairs, finished: bool) -> None:

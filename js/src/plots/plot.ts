@@ -16,6 +16,9 @@ const CONFIG = {
 
 const STEP = Math.PI / 36;
 const REBUILDS = 5;
+/** Rest after a drawing, in times of what it took, and at most in milliseconds. */
+const REST = 3;
+const LONGEST_REST = 2000;
 
 export class Plot {
   /** Where the user put the camera; null at home. */
@@ -26,6 +29,9 @@ export class Plot {
   #working: Promise<void> | null = null;
   #listening = false;
   #rebuilds = 0;
+  #patient = false;
+  #rested = 0;
+  #wake: () => void = () => {};
 
   constructor(
     private readonly host: HTMLElement,
@@ -36,9 +42,15 @@ export class Plot {
     signal.addEventListener("abort", () => this.#destroy(), { once: true });
   }
 
-  /** Draws the figure, or a newer one that came meanwhile; resolves once something current is on the page. */
-  draw(figure: Figure): Promise<void> {
+  /**
+   * Draws the figure, or a newer one that came meanwhile; resolves once something current is on the page.
+   * A patient one, of a picture still streaming, leaves the processor three times as long as drawing took it:
+   * without a graphics card the two would otherwise compete.
+   */
+  draw(figure: Figure, patient = false): Promise<void> {
     this.#queued = figure;
+    this.#patient = patient;
+    if (!patient) this.#wake();
     this.#working ??= this.#work().finally(() => {
       this.#working = null;
     });
@@ -58,10 +70,29 @@ export class Plot {
 
   async #work(): Promise<void> {
     while (this.#queued !== null && !this.signal.aborted) {
+      const rest = this.#rested - performance.now();
+      if (this.#patient && rest > 0) {
+        await this.#sleep(rest);
+        continue;
+      }
       const figure = this.#queued;
       this.#queued = null;
+      const started = performance.now();
       await this.#show(figure);
+      await painted();
+      const now = performance.now();
+      this.#rested = now + Math.min(REST * (now - started), LONGEST_REST);
     }
+  }
+
+  #sleep(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   async #show(figure: Figure): Promise<void> {
@@ -167,8 +198,22 @@ export class Plot {
 
   #destroy(): void {
     this.#queued = null;
+    this.#wake();
     this.#purge();
   }
+}
+
+/** Resolves when what was drawn has reached the screen; in a hidden page, where nothing is painted, soon. */
+function painted(): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, 200);
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        clearTimeout(timer);
+        resolve();
+      }),
+    );
+  });
 }
 
 interface GlScene {

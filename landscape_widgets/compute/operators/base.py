@@ -36,12 +36,14 @@ class PartialProduct:
 class SymmetricOperator:
     """A real symmetric (P, P) matrix known by its products.
 
-    A subclass sets `size`, `dtype`, `device` and defines `product_steps`.
+    A subclass sets `size`, `dtype`, `device` and defines `product_steps`. Sums, differences, multiples
+    (`2.0 * A`) and `A.shift(mu)` are operators again.
     """
 
     size: int
     dtype: torch.dtype
     device: torch.device
+    __array_ufunc__ = None  # NumPy numbers leave `number * A` to the operator
 
     def product_steps(self, vector: Float[Tensor, " P"], partial: PartialProduct | None = None) -> Steps:
         """Compute the product with one (P,) vector of this operator's dtype, yielding after every batch.
@@ -97,6 +99,34 @@ class SymmetricOperator:
         identity = torch.eye(self.size, dtype=self.dtype, device=self.device)
         dense: Tensor = self @ identity
         return array_of(dense).astype(np.float64)
+
+    def __add__(self, other: SymmetricOperator) -> SymmetricOperator:
+        """A + B."""
+        return self._combined([(1.0, self), (1.0, other)])
+
+    def __sub__(self, other: SymmetricOperator) -> SymmetricOperator:
+        """A - B."""
+        return self._combined([(1.0, self), (-1.0, other)])
+
+    def __neg__(self) -> SymmetricOperator:
+        """-A."""
+        return self._combined([(-1.0, self)])
+
+    def __mul__(self, factor: Any) -> SymmetricOperator:
+        """c A, for a real number c."""
+        return self._combined([(factor, self)])
+
+    __rmul__ = __mul__
+
+    def shift(self, mu: Any) -> SymmetricOperator:
+        """A + μI."""
+        return self._combined([(1.0, self)], mu)
+
+    @staticmethod
+    def _combined(terms: list[tuple[Any, Any]], shift: Any = 0.0) -> SymmetricOperator:
+        from landscape_widgets.compute.operators.algebra import SumOperator  # algebra is built on this file
+
+        return SumOperator(terms, shift)
 
     def _check(self, other: Any) -> Tensor:
         operand = real_tensor(other, "a vector or matrix")

@@ -14,6 +14,7 @@ import { header } from "./header";
 import { readText } from "./options";
 import { type Painting, paint } from "./painter";
 import { Session } from "./session";
+import type { ExplorerState } from "./state";
 import { eigenJob, pictureJob, pillText, summary } from "./words";
 
 const NARROW = 700;
@@ -35,6 +36,7 @@ export class ExplorerView {
   #theme: Theme = "light";
   #frame: number | null = null;
   #painted: readonly unknown[] = [];
+  #patient = false;
   #painting: Painting = { mesh: null, heights: null, figure: null };
 
   constructor(
@@ -148,6 +150,9 @@ export class ExplorerView {
     const roomy = this.#host.clientWidth >= ROOMY;
     const now = [state.picture, view.view, view.height, this.#theme, font, roomy];
     if (now.every((value, i) => value === this.#painted[i])) return false;
+    const before = this.#painted[0] as ExplorerState["picture"] | undefined;
+    this.#patient =
+      onlyRefined(before ?? null, state.picture) && now.slice(1).every((v, i) => v === this.#painted[i + 1]);
     this.#painted = now;
     this.#painting = paint(state.picture, view, this.#theme, { font, roomy });
     return true;
@@ -160,9 +165,14 @@ export class ExplorerView {
 
   async #draw(fresh: boolean): Promise<void> {
     const { figure } = this.#painting;
-    if (fresh && figure !== null) await this.#plot.draw(figure);
+    if (fresh && figure !== null) await this.#plot.draw(figure, this.#patient);
     requestAnimationFrame(() => {
       if (!this.signal.aborted) this.#session.acknowledge();
     });
   }
+}
+
+/** Whether a picture that was complete at some level has only become finer, with more to come. */
+function onlyRefined(before: ExplorerState["picture"], now: ExplorerState["picture"]): boolean {
+  return before !== null && now !== null && before.run === now.run && before.level > 0 && now.end === null;
 }
