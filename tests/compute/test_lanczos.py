@@ -356,6 +356,7 @@ def test_an_operator_that_is_not_symmetric_breaks_down():
     skew._matrix = torch.as_tensor(np.random.default_rng(0).standard_normal((30, 30)))
     pairs = Lanczos(skew, 1, 1).run()
     assert pairs.outcome is Outcome.BREAKDOWN
+    assert pairs.products < 5, "it is seen at once, not at the end of the space"
     assert "not symmetric" in pairs.outcome.advice
 
 
@@ -375,6 +376,25 @@ def test_all_pairs_of_a_tiny_operator(verify):
     assert pairs.outcome is Outcome.CONVERGED
     one = Lanczos(DenseOperator(np.array([[3.0]])), 1, 0, verify=verify).run()
     assert one.values.tolist() == [3.0]
+
+
+def test_an_operator_too_rough_for_the_bound_is_not_believed():
+    class Rough(DenseOperator):
+        def product_steps(self, vector, partial=None):
+            image = yield from super().product_steps(vector, partial)
+            return (image * 2.0**30).round() / 2.0**30
+
+    run = Lanczos(Rough(np.diag(np.linspace(-1, 1, 300))), 2, 0, tol=1e-12, floor=1e-12, max_products=250)
+    pairs = run.run()
+    assert pairs.outcome is not Outcome.CONVERGED
+    assert pairs.products <= 250
+
+
+def test_a_search_takes_as_many_steps_as_the_theorem_asks():
+    H = DenseOperator(np.diag(np.r_[np.full(400, 0.0), 1.0, 2.0]))
+    pairs = Lanczos(H, 2, 0, verify=True).run()
+    assert pairs.multiplicity_checked
+    assert pairs.verification_products >= minimum_steps(400)
 
 
 def test_steps_before_a_search_counts_as_certain():
