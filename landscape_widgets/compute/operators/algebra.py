@@ -45,15 +45,19 @@ class SumOperator(SymmetricOperator):
         self.shift_by = real_number(shift, "a shift")
         for factor, term in terms:
             factor = real_number(factor, "a factor")
-            inner = isinstance(term, SumOperator)
-            self.shift_by += factor * term.shift_by if inner else 0.0
-            for own, operator in term.terms if inner else ((1.0, term),):
+            inner: Sequence[tuple[float, SymmetricOperator]] = [(1.0, term)]
+            if isinstance(term, SumOperator):
+                inner = term.terms
+                self.shift_by += factor * term.shift_by
+            for own, operator in inner:
                 _check_operator(operator)
                 operators[id(operator)] = operator
                 factors[id(operator)] = factors.get(id(operator), 0.0) + factor * own
         if not operators:
             raise InputError("expected at least one operator to sum, got none", "pass [(1.0, A), (-1.0, B)]")
-        self.terms = tuple((factors[key], operator) for key, operator in operators.items())
+        self.terms: tuple[tuple[float, SymmetricOperator], ...] = tuple(
+            (factors[key], operator) for key, operator in operators.items()
+        )
         first = self.terms[0][1]
         for _, operator in self.terms[1:]:
             _check_fit(first, operator)
@@ -68,15 +72,14 @@ class SumOperator(SymmetricOperator):
     def product_steps(self, vector: Tensor, partial: PartialProduct | None = None) -> Steps:
         """Compute the product, yielding after every step of every term."""
         partial = PartialProduct() if partial is None else partial
-        for number, (factor, operator) in enumerate(self.terms):
-            if number < partial.done:
-                continue
+        total = self.shift_by * vector if partial.total is None else partial.total
+        first = partial.done
+        for number, (factor, operator) in enumerate(self.terms[first:], start=first):
             partial.inner = PartialProduct() if partial.inner is None else partial.inner
             image = yield from operator.product_steps(vector, partial.inner)
-            base = self.shift_by * vector if partial.total is None else partial.total
-            partial.total, partial.done, partial.inner = base + factor * image, number + 1, None
-        assert partial.total is not None
-        return partial.total
+            total = total + factor * image
+            partial.total, partial.done, partial.inner = total, number + 1, None
+        return total
 
 
 class DeflatedOperator(SymmetricOperator):
@@ -216,7 +219,7 @@ def orthonormal_basis(operator: SymmetricOperator, vectors: Any) -> tuple[Tensor
     columns = columns / torch.where(lengths > 0, lengths, 1.0)
     basis, triangle = torch.linalg.qr(columns)
     diagonal = triangle.diagonal()
-    if columns.shape[1] > columns.shape[0] or bool((diagonal.abs() <= 100 * eps).any()):
+    if columns.shape[1] > columns.shape[0] or bool((diagonal.abs() <= 10 * eps).any()):
         raise InputError(
             f"expected linearly independent vectors, got {columns.shape[1]} that span fewer dimensions",
             "leave out zeros and repetitions",
@@ -261,12 +264,17 @@ def _check_operator(operator: Any) -> None:
         )
 
 
+def _place(device: torch.device) -> torch.device:
+    """A device with its index: "cuda" may be "cuda:0"."""
+    return torch.empty(0, device=device).device
+
+
 def _check_fit(first: SymmetricOperator, other: SymmetricOperator) -> None:
     """Refuse operators of another size, dtype or device."""
     for what, expected, got in [
         ("size", first.size, other.size),
         ("dtype", first.dtype, other.dtype),
-        ("device", first.device, other.device),
+        ("device", _place(first.device), _place(other.device)),
     ]:
         if expected != got:
             raise InputError(

@@ -113,7 +113,7 @@ class SymmetricOperator:
         return self._combined([(-1.0, self)])
 
     def __mul__(self, factor: Any) -> SymmetricOperator:
-        """c A, for a real number c."""
+        """Multiple c A, for a real number c."""
         return self._combined([(factor, self)])
 
     __rmul__ = __mul__

@@ -12,7 +12,7 @@ from landscape_widgets.compute.operators.algebra import DeflatedOperator, SumOpe
 from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
 from landscape_widgets.compute.operators.gauss_newton import GaussNewtonOperator
 from landscape_widgets.compute.operators.hessian import HessianOperator
-from landscape_widgets.compute.parameters import ParameterLayout
+from landscape_widgets.compute.parameters import ParameterLayout, real_tensor
 from landscape_widgets.errors import InputError
 
 
@@ -67,16 +67,18 @@ class BlockOperator(SymmetricOperator):
         image = yield from self.operator.product_steps(self.embed(vector), partial)
         return self.restrict(image)
 
-    def embed(self, vector: Tensor) -> Tensor:
-        """The (P,) vector of the whole operator with these entries, and zeros elsewhere."""
+    def embed(self, vector: Any) -> Tensor:
+        """The (P,) vector of the whole operator with these entries, and zeros elsewhere: a direction of the model."""
+        vector = _vector(vector, self.size)
         whole = torch.zeros(self.operator.size, dtype=vector.dtype, device=vector.device)
         pieces = torch.split(vector, [block.stop - block.start for block in self._blocks])
         for block, piece in zip(self._blocks, pieces, strict=True):
             whole[block.start : block.stop] = piece
         return whole
 
-    def restrict(self, whole: Tensor) -> Tensor:
+    def restrict(self, whole: Any) -> Tensor:
         """The entries of a (P,) vector that belong to this block."""
+        whole = _vector(whole, self.operator.size)
         return torch.cat([whole[block.start : block.stop] for block in self._blocks])
 
 
@@ -114,6 +116,16 @@ def layer_blocks(operator: SymmetricOperator) -> dict[str, SymmetricOperator]:
     return {layer: BlockOperator(operator, names, label=layer) for layer, names in layers.items()}
 
 
+def _vector(value: Any, size: int) -> Tensor:
+    vector = real_tensor(value, "a vector")
+    if vector.shape != (size,):
+        raise InputError(
+            f"expected a vector of shape ({size},), got {tuple(vector.shape)}",
+            "a block's own vectors have the block's size; embed() takes them to the whole, restrict() back",
+        )
+    return vector
+
+
 def _layout(operator: Any) -> ParameterLayout:
     """The named parameters that an operator acts on."""
     if isinstance(operator, (HessianOperator, GaussNewtonOperator)):
@@ -123,7 +135,8 @@ def _layout(operator: Any) -> ParameterLayout:
     layouts = _layouts(operator) if isinstance(operator, SumOperator) else []
     if not layouts:
         raise InputError(
-            f"expected a Hessian or Gauss-Newton operator, or a sum or deflation of such, got {type(operator).__name__}",
+            f"expected a Hessian or Gauss-Newton operator, or a sum or deflation of such, "
+            f"got {type(operator).__name__}",
             "take the block before projecting, or build the operator from an objective",
         )
     if any(layout.blocks != layouts[0].blocks for layout in layouts):

@@ -81,9 +81,9 @@ class RetainedGraphs(Generic[G]):
         data = {tensor.untyped_storage().data_ptr() for tensor in tensors_of((batch.inputs, batch.targets))}
         counter = _SavedBytes(self._replica.storages() | data)
         keep = self._used < self._budget
-        with counter if keep else contextlib.nullcontext():
-            with differentiation(), math_attention(), twice_differentiable():
-                graph = self._build(self._replica, batch)
+        counting = counter if keep else contextlib.nullcontext()
+        with counting, differentiation(), math_attention(), twice_differentiable():
+            graph = self._build(self._replica, batch)
         if graph is None:
             self._independent.add(number)
             return None, False
