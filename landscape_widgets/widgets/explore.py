@@ -7,23 +7,9 @@ from typing import Any
 
 from torch import nn
 
-from landscape_widgets.compute.objective import Loss, Objective
-from landscape_widgets.errors import InputError
+from landscape_widgets.session.model import OBJECTIVE_OPTIONS, Loss, Objective, objective_of
 from landscape_widgets.widgets.arguments import reject_unknown
 from landscape_widgets.widgets.explorer import LandscapeExplorer
-
-_OBJECTIVE_OPTIONS = (
-    "parameters",
-    "metrics",
-    "weight",
-    "batch_size",
-    "dtype",
-    "device",
-    "data_memory",
-    "check_determinism",
-    "check_mean",
-    "name",
-)
 
 
 def explore(
@@ -69,13 +55,8 @@ def explore(
     >>> explorer.wait(timeout=60).loss.shape
     (7, 7)
     """
-    reject_unknown("explore", options, _OBJECTIVE_OPTIONS)
-    if isinstance(model, Objective):
-        objective = model
-    else:
-        if loss is None or data is None:
-            raise InputError("expected explore(model, loss, data), got no loss or no data", "pass all three")
-        objective = Objective(model, loss, data, **options)
+    reject_unknown("explore", options, OBJECTIVE_OPTIONS)
+    objective = objective_of(model, loss, data, options)
     state: dict[str, Any] = {
         "extent": extent,
         "resolution": resolution,

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import anywidget
 import traitlets
 
-from landscape_widgets.compute.objective import Objective
 from landscape_widgets.errors import InputError, LandscapeError
 from landscape_widgets.protocol.codec import encode
 from landscape_widgets.protocol.limits import MAX_EXTENT, MAX_RESOLUTION, MIN_EXTENT, MIN_RESOLUTION
@@ -31,6 +30,7 @@ from landscape_widgets.protocol.messages import (
 )
 from landscape_widgets.results import Direction, Eigenpairs, Surface
 from landscape_widgets.session.dispatch import Dispatcher
+from landscape_widgets.session.model import Objective
 from landscape_widgets.session.outbox import TileOutbox
 from landscape_widgets.session.scheduler import default_scheduler
 from landscape_widgets.session.session import Session, pair_messages
