@@ -9,7 +9,7 @@ SOURCES := $(shell find js/src -type f) js/build.mjs js/package.json
 export OMP_WAIT_POLICY = PASSIVE
 export GOMP_SPINCOUNT = 0
 
-.PHONY: setup build demo test test-long lint types js python format measured screenshots clean
+.PHONY: setup build demo test test-long lint types js python format measured screenshots right clean
 
 setup: $(VENV)/.installed $(BUNDLE)
 
@@ -67,3 +67,7 @@ clean:
 
 screenshots: setup
 	$(PY) docs/screenshots.py
+
+right: setup
+	$(PY) -m pytest -q tests/compute
+	$(PY) -m benchmarks.right

@@ -153,7 +153,7 @@ def main() -> None:
     lines = [
         "# Measured",
         "",
-        "Written by `make measured`; nothing here is typed by hand. Times are of the machine below, ratios carry further.",
+        "Written by `make measured`; nothing here is typed by hand. Times are of the machine below.",
         "",
         f"Machine: {machine}, load average {os.getloadavg()[0]:.1f} at the end.",
         "",
