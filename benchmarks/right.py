@@ -27,8 +27,8 @@ def main() -> None:
     lines = [
         "# How we know it is right",
         "",
-        "Written by `make right` from a run of the tests: every property is compared with an oracle that shares no code",
-        "with ours, and the worst error over all cases stands beside the bound that the test asserts. Errors are",
+        "Written by `make right` from a run of the tests: every property is compared with an oracle that shares no",
+        "code with ours, and the worst error over all cases stands beside the bound that the test asserts. Errors are",
         "relative unless the property says otherwise; a count of false claims has the bound 0.",
         "",
         *table(sorted(rows, key=lambda row: (row["property"], row["oracle"]))),
