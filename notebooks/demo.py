@@ -15,17 +15,9 @@ def execute() -> Path:
     """Run the notebook in a fresh kernel and write it as HTML; returns the page's path."""
     target = Path("artifacts")
     target.mkdir(exist_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "nbconvert",
-        "--to",
-        "html",
-        "--execute",
-        "--output-dir",
-        str(target),
-        str(NOTEBOOK),
-    ]
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--execute", "--output-dir", str(target)]
+    # Without saved widget state the page shows our static pictures, offline too, instead of loading code from a CDN.
+    command += ["--ExecutePreprocessor.store_widget_state=False", str(NOTEBOOK)]
     started = time.perf_counter()
     subprocess.run([*command, "--log-level=WARN"], check=True)
     page = (target / NOTEBOOK.with_suffix(".html").name).resolve()
