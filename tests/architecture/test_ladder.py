@@ -22,17 +22,23 @@ MAY_IMPORT = {
     "errors": set(),
     "static": set(),
 }
+CHECKPOINTS = {"checkpoints", "checkpoint_readers"}
 RUNGS = [
     {"stream", "torch_state"},
     {"parameters"},
     {"data"},
     {"objective", "probe"},
     {"operators"},
-    {"evaluate", "blocks", "krylov", "verification", "lanczos", "trajectory", "training*"},
+    {"evaluate", "blocks", "krylov", "verification", "lanczos", "trajectory", "training*"} | CHECKPOINTS,
     {"directions", "grid", "spectrum", "trace", "slice_curvature", "ntk", "paths", "adversarial"},
     {"spawning", "merging"},
 ]
-FAMILIES = [{"objective", "probe"}, {"evaluate", "blocks"}, {"lanczos", "krylov", "verification"}, {"training*"}]
+FAMILIES = [
+    {"objective", "probe"},
+    {"evaluate", "blocks"},
+    {"lanczos", "krylov", "verification"},
+    {"trajectory", "training*"} | CHECKPOINTS,
+]
 """One idea in several files: these may import each other."""
 EXCEPTIONS = {
     ("grid", "directions"),  # a grid takes bare vectors, which `directions.custom` names
