@@ -39,6 +39,10 @@ class ProtocolError(LandscapeError, ValueError):
     """A message from the page is not one of the declared messages."""
 
 
+class LandscapeWarning(UserWarning):
+    """Something computed is right but may not be what was meant; the text says what to do."""
+
+
 class Outcome(enum.StrEnum):
     """How a computation ended; every member carries advice.
 

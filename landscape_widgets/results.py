@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from landscape_widgets.errors import InputError, Outcome
 
@@ -207,6 +207,44 @@ class SliceCurvature(Result):
     gradient: Float[np.ndarray, "2"] = dataclasses.field(default_factory=lambda: np.full(2, np.nan))
     loss: float = float("nan")
     gradient_norm: float = float("nan")
+    question: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trajectory(Result):
+    """The checkpoints of a training run in the plane through the centre θ* that is drawn, and how far off it they lie.
+
+    Parameters
+    ----------
+    coordinates : (n, k), float64, of each checkpoint's projection, in the unit of each axis; NaN before it is known.
+    explained : (k,), share of the checkpoints' squared distance from `center` along each axis (what earlier axes have
+        taken is not counted twice); together at most 1.
+    residual : (n,), distance of each checkpoint from the plane, in raw parameter distance.
+    distance : (n,), distance of each checkpoint from θ*, in raw parameter distance.
+    steps : (n,), int64, training step of each; labels : what each is called.
+    axes : one an axis of the plane; () before the principal components are known.
+    center : what `explained` is taken about: "objective" (θ*), "last" or "mean".
+    loss, projected_loss : (n,), float64, at the checkpoint and at its projection; NaN where not computed, and where the
+        loss is NaN: `known` tells them apart.
+    known : (n,), bool: whether both losses were computed.
+    done, total : pieces of work done and in all; evaluations : how many of them were losses.
+    """
+
+    coordinates: Float[np.ndarray, "n k"]
+    explained: Float[np.ndarray, " k"]
+    residual: Float[np.ndarray, " n"]
+    distance: Float[np.ndarray, " n"]
+    steps: Int[np.ndarray, " n"]
+    labels: tuple[str, ...]
+    axes: tuple[Axis, ...]
+    center: str
+    loss: Float[np.ndarray, " n"]
+    projected_loss: Float[np.ndarray, " n"]
+    known: Bool[np.ndarray, " n"]
+    outcome: Outcome
+    done: int = 0
+    total: int = 0
+    evaluations: int = 0
     question: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from landscape_widgets.compute.checkpoints import Architecture, source_of
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.parameters import ParameterLayout, array_of
 from landscape_widgets.compute.torch_state import normal_vector
-from landscape_widgets.errors import InputError
+from landscape_widgets.compute.trajectory import TrajectoryProjection
+from landscape_widgets.errors import InputError, LandscapeWarning, ModelError
 from landscape_widgets.results import UNITS, Direction, Eigenpairs
 
 TINY = 1e-10
@@ -109,6 +112,169 @@ def eigen_label(pairs: Eigenpairs, index: int) -> str:
     return "Hessian λ_min" if from_bottom == 1 else f"Hessian λ_min+{from_bottom - 1}"
 
 
+def gradient(objective: Objective, normalize: str | None = "unit") -> Direction:
+    """The gradient ∇L at the centre, uphill: L(θ + αd) has slope ‖∇L‖ at α = 0.
+
+    d = ∇L / ‖∇L‖ ("unit"), or d = ∇L (None), along which the slope is ‖∇L‖². Costs one forward and backward pass.
+
+    Parameters
+    ----------
+    objective : whose gradient is taken.
+    normalize : "unit" or None.
+
+    Raises
+    ------
+    ModelError : the gradient is zero, NaN or infinite, or there is none.
+    InputError : another normalisation; `rescale` gives a unit direction any length.
+
+    >>> objective = Objective(torch.nn.Linear(3, 2), torch.nn.MSELoss(), (torch.ones(4, 3), torch.ones(4, 2)))
+    >>> d = gradient(objective)
+    >>> d.label, bool(d.vector @ objective.gradient().numpy() > 0)
+    ('gradient, uphill', True)
+    """
+    if normalize not in ("unit", None):
+        raise InputError(
+            f'expected normalize as "unit" or None, got {normalize!r}', "use rescale(direction, objective, scale)"
+        )
+    vector = objective.gradient().to("cpu", torch.float64)
+    largest = float(vector.abs().max())
+    if not 0 < largest < float("inf"):
+        raise ModelError(
+            f"expected a finite gradient other than zero at the centre, got {'zero' if largest == 0 else largest}",
+            "use Hessian or random directions: at a stationary point there is no uphill; else check the data",
+        )
+    length = largest * float((vector / largest).norm())  # squares of tiny elements would vanish
+    if normalize == "unit":
+        unit = array_of((vector / largest / (length / largest)).to(objective.dtype))
+        return Direction(unit, "gradient, uphill", "unit", UNITS["unit"])
+    words = f"{length:.3g} × parameter distance, the length of the gradient"
+    return Direction(array_of(vector.to(objective.dtype)), "gradient, uphill", "raw", words)
+
+
+def between(objective: Objective, other: Any, label: str | None = None) -> Direction:
+    """The way to another model of the same architecture, d = θ_other - θ: 0 on the axis is this one, 1 the other.
+
+    Buffers (BatchNorm statistics) and parameters that are frozen or not selected stay those of the objective's
+    model; where they differ, a `LandscapeWarning` says so and the label ends in "moved parameters only", since
+    the loss at 1 is then not that of the other model. Costs no evaluation.
+
+    Parameters
+    ----------
+    objective : whose centre is 0 on the axis.
+    other : flat (P,) vector, module, state dict (parameters checked by name), or path of a safetensors file.
+    label : what the other one is called; None describes its form.
+
+    Raises
+    ------
+    InputError : another architecture (the first parameter that is missing or differs), not finite, or the same point.
+    FileNotFoundError : no such file.
+
+    >>> objective = Objective(torch.nn.Linear(3, 2), torch.nn.MSELoss(), (torch.ones(4, 3), torch.ones(4, 2)))
+    >>> other = torch.nn.Linear(3, 2)
+    >>> d = between(objective, other, "a second seed")
+    >>> d.label, bool(torch.allclose(objective.center[:6] + torch.tensor(d.vector[:6]), other.weight.flatten()))
+    ('towards a second seed', True)
+    """
+    source = source_of(other, Architecture.of(objective), "the other model" if label is None else label)
+    theirs = np.empty(objective.size)
+    source.fill(theirs, 0)
+    source.close()
+    theirs -= objective.center.to("cpu", torch.float64).numpy()
+    vector = torch.from_numpy(theirs).to(objective.dtype)
+    length = float(vector.double().norm())
+    if not 0 < length < float("inf"):
+        raise InputError(
+            f"expected {source.label} at another finite point, got "
+            + ("the same parameters as the objective's" if length == 0 else f"distance {length}"),
+            "pass other parameters; a state_dict() refers to the live model, so clone it before training on",
+        )
+    words = f"distance to {source.label}, {length:.3g} × parameter distance"
+    name = f"towards {source.label}"
+    if source.differing:
+        name += ", moved parameters only"
+        warnings.warn(
+            f"{source.label} has other values in {', '.join(source.differing[:3])}, which stay those of the "
+            "objective's model, so the loss at 1 is not its own; recompute the statistics, or compare at each end",
+            LandscapeWarning,
+            stacklevel=2,
+        )
+    return Direction(array_of(vector), name, "raw", words)
+
+
+def trajectory(
+    objective: Objective, checkpoints: Iterable[Any], components: int = 2, center: str = "objective"
+) -> tuple[Direction, ...]:
+    """The principal components of a training trajectory, as unit directions.
+
+    Right singular vectors of the displacements θ_i - θ*, with their share of Σ‖θ_i - θ*‖² in the label. Costs two
+    passes over the checkpoints and n²P + nkP multiplications; see `TrajectoryProjection` for memory and more.
+
+    Parameters
+    ----------
+    objective : whose centre θ* displacements are measured from.
+    checkpoints : two or more flat (P,) vectors, modules, state dicts or paths of safetensors files, in order.
+    components : how many.
+    center : "objective" (θ*), "last" or "mean": what displacements are measured from instead.
+
+    Raises
+    ------
+    InputError : fewer than two checkpoints, too few dimensions, another architecture, all of them equal.
+
+    Source: H. Li et al., "Visualizing the loss landscape of neural nets" (2018), section 7.2.
+
+    >>> objective = Objective(torch.nn.Linear(2, 1), torch.nn.MSELoss(), (torch.ones(4, 2), torch.ones(4, 1)))
+    >>> path = [objective.center + torch.tensor([4.0 - t, (t - 2.0) ** 2, 0.0]) for t in range(5)]
+    >>> [direction.label for direction in trajectory(objective, path)]
+    ['trajectory PC1 (81 % of variance)', 'trajectory PC2 (19 % of variance)']
+    """
+    return TrajectoryProjection(objective, checkpoints, components=components, center=center).principal_directions()
+
+
+def orthogonalize(one: Direction, other: Direction, objective: Objective, inner: str = "euclidean") -> Direction:
+    """The second direction made orthogonal to the first, at its own Euclidean length.
+
+    b ← b - a⟨a, b⟩ / ⟨a, a⟩ with ⟨a, b⟩ = Σ a_i b_i ("euclidean") or Σ_f a_f·b_f / ‖θ_f‖² over the filters f, a bias
+    or norm vector as one ("filter"), then scaled to the ‖b‖ of before. Orthogonalised twice, in float64.
+
+    Parameters
+    ----------
+    one, other : directions, or flat (P,) vectors; the first is left as it is.
+    objective : whose parameters θ weigh the filters.
+    inner : "euclidean" or "filter".
+
+    Returns
+    -------
+    Direction, its label naming the inner product; "unit" stays "unit", any other normalisation becomes "raw".
+
+    Raises
+    ------
+    InputError : another inner product, parallel directions, or a zero filter that the first one moves.
+
+    >>> objective = Objective(torch.nn.Linear(3, 2), torch.nn.MSELoss(), (torch.ones(4, 3), torch.ones(4, 2)))
+    >>> one, other = random(objective, 0), random(objective, 1)
+    >>> d = orthogonalize(one, other, objective)
+    >>> d.label, round(angle(one, d), 3)
+    ('random, seed 1, ⟂ random, seed 0 (euclidean)', 90.0)
+    """
+    if inner not in ("euclidean", "filter"):
+        raise InputError(f'expected inner as "euclidean" or "filter", got {inner!r}', "choose one of them")
+    one, other = custom(objective, one), custom(objective, other)
+    a, b = (torch.as_tensor(item.vector).to("cpu", torch.float64) for item in (one, other))
+    weighted = a if inner == "euclidean" else _over_filter_norms(a, objective)
+    before, square = b.norm(), weighted @ a
+    for _ in range(2):
+        b = b - a * ((weighted @ b) / square)
+    if not b.norm() > 100 * torch.finfo(objective.dtype).eps * before:
+        raise InputError(
+            f"expected directions that are not parallel, got {one.label} and {other.label}", "pass another second one"
+        )
+    b *= before / b.norm()
+    unit = other.normalization == "unit"
+    words = UNITS["unit"] if unit else f"{float(before):.3g} × parameter distance"
+    label = f"{other.label}, ⟂ {one.label} ({inner})"
+    return Direction(array_of(b.to(objective.dtype)), label, "unit" if unit else "raw", words, other.seed)
+
+
 def rescale(direction: Direction, objective: Objective, scale: str) -> Direction:
     """The same direction at the length that a random one has under a scale; it is never bent.
 
@@ -174,3 +340,20 @@ def _normalize_blocks(vector: Tensor, objective: Objective, *, per_filter: bool,
         elif not per_filter:
             drawn, weights = drawn.reshape(1, -1), weights.reshape(1, -1)
         drawn.mul_(weights.norm(dim=1, keepdim=True) / (drawn.norm(dim=1, keepdim=True) + TINY))
+
+
+def _over_filter_norms(vector: Tensor, objective: Objective) -> Tensor:
+    """A direction with every filter divided by ‖θ_f‖²."""
+    weighted, center = vector.clone(), objective.center.to("cpu", torch.float64)
+    for block in objective.layout.blocks:
+        moved, weights = block.rows(weighted), block.rows(center)
+        if not block.is_weight:
+            moved, weights = moved.reshape(1, -1), weights.reshape(1, -1)
+        squares = weights.square().sum(dim=1, keepdim=True)
+        if bool(((squares == 0) & (moved != 0)).any()):
+            raise InputError(
+                f"expected weights other than zero in every filter that is moved, got a zero one in '{block.name}'",
+                'use inner="euclidean"',
+            )
+        moved.div_(torch.where(squares == 0, 1.0, squares))
+    return weighted

@@ -10,7 +10,16 @@ import pytest
 
 from landscape_widgets.compute.training import TrainingStep
 from landscape_widgets.errors import InputError, LandscapeError, Outcome
-from landscape_widgets.results import Axis, Direction, Eigenpairs, Result, SliceCurvature, Surface, _all_results
+from landscape_widgets.results import (
+    Axis,
+    Direction,
+    Eigenpairs,
+    Result,
+    SliceCurvature,
+    Surface,
+    Trajectory,
+    _all_results,
+)
 
 AXES = (Axis("random, seed 0", "filter", "filter norms", 0, 1.25), Axis("Hessian λ_max", "unit", "parameter distance"))
 QUESTION = {"computation": "GridEvaluator", "extent": [[-1.0, 1.0]], "nested": {"tol": float("inf"), "none": None}}
@@ -45,6 +54,24 @@ EXAMPLES = {
     ),
     SliceCurvature: SliceCurvature(
         2.0, 0.5, -1.0, np.array([2.1, -1.1]), np.array([np.nan, np.nan]), "saddle", AXES, question=QUESTION
+    ),
+    Trajectory: Trajectory(
+        np.eye(3, 2),
+        np.array([0.75, 0.125]),
+        np.array([0.0, 1e-300, np.nan]),
+        np.ones(3),
+        np.array([0, 10, 20]),
+        ("checkpoint 0", "checkpoint 1 (epoch1.safetensors)", "checkpoint 2"),
+        AXES,
+        "mean",
+        np.array([2.0, np.nan, 1.0]),
+        np.array([np.inf, np.nan, 1.0]),
+        np.array([True, False, True]),
+        Outcome.CANCELLED,
+        5,
+        9,
+        2,
+        QUESTION,
     ),
     TrainingStep: TrainingStep(3, 1, float("nan"), 3, 10, Outcome.RUNNING, 0, {"lr": 0.1}),
 }
