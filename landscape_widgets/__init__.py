@@ -18,6 +18,7 @@ _PUBLIC = {
     "SliceCurvature": "results",
     "Objective": "compute.objective",
     "HessianOperator": "compute.operators.hessian",
+    "GaussNewtonOperator": "compute.operators.gauss_newton",
     "Lanczos": "compute.lanczos",
     "GridEvaluator": "compute.grid",
     "slice_curvature": "compute.slice_curvature",
