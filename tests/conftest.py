@@ -1,10 +1,5 @@
 """Shape checks on, long and GPU tests only when asked for, and the record of worst errors."""
 
-import os
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 import inspect
 import json
 import math
@@ -12,6 +7,7 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+import threadpoolctl
 
 # Before anything imports them: every function of these modules checks the shapes and types it is given.
 jaxtyping.install_import_hook(
@@ -20,6 +16,9 @@ jaxtyping.install_import_hook(
 
 import torch  # noqa: E402 -- after the hook
 
+# Plugins have imported NumPy by now, too late for OPENBLAS_NUM_THREADS. Spinning threads cost up to six times the
+# time where the cores are shared.
+threadpoolctl.threadpool_limits(1)
 torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parent.parent
