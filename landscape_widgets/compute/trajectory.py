@@ -134,9 +134,7 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
     def question(self) -> dict[str, Any]:
         """What is asked, in plain values."""
         others = self.checkpoints.differing
-        note = (
-            f"buffers or frozen parameters differ among the checkpoints ({', '.join(others[:3])}); the model's are used"
-        )
+        note = f"other buffers or frozen parameters ({', '.join(others[:3])}) in the checkpoints; the model's are used"
         return {
             "computation": "TrajectoryProjection",
             "checkpoints": self.checkpoints.count,
