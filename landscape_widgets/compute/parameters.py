@@ -262,6 +262,7 @@ def real_tensor(value: Any, what: str) -> Tensor:
     try:
         if isinstance(value, np.ndarray):
             value = np.require(value, requirements=["C", "W"])
+            value = value.copy() if min(value.strides, default=0) < 0 else value  # one element, read backwards
         return torch.as_tensor(value).detach()
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"expected {what} as a tensor or array, got {type(value).__name__}", "convert it") from error

@@ -3,6 +3,7 @@
 import collections
 import copy
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -53,26 +54,32 @@ def dense_gauss_newton(model, loss, data, at=None, tensors=lambda outputs: (outp
         return (J.T @ rows_of(slopes, points) @ J).numpy()
 
 
-JUDGED = ["MLP tanh", "LayerNorm", "GroupNorm", "embedding", "tied weights", "BatchNorm in eval mode"]
+@functools.cache
+def known(name):
+    """(model, loss, data, dense matrix) of a kind, built once for all tests."""
+    model, loss, data = problem(name)
+    return model, loss, data, dense_gauss_newton(model, loss, data)
+
+
+JUDGED = ["LayerNorm", "embedding", "tied weights"]
 """Models seen by the whole judge, in every form; the others by a few vectors, which is 20 times less work."""
 
 
-def worst(operator, dense):
+def worst(operator, dense, convex=True):
     """The worst relative error over a few vectors; symmetry and a curvature that is not negative are asserted."""
     vectors = np.random.default_rng(0).standard_normal((len(dense), 3))
     products = operator @ vectors
     scale, eps = np.linalg.norm(dense, 2), torch.finfo(operator.dtype).eps
     small = vectors.T @ products
     assert np.abs(small - small.T).max() <= 10 * eps * scale * len(dense)
-    assert np.diag(small).min() > 0
+    assert not convex or np.diag(small).min() > 0
     error = np.linalg.norm(products - dense @ vectors, axis=0) / np.linalg.norm(vectors, axis=0)
     return error.max() / scale
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_products_of_every_model_with_uneven_batches(name, right):
-    model, loss, data = problem(name)
-    dense = dense_gauss_newton(model, loss, data)
+    model, loss, data, dense = known(name)
     G = GaussNewtonOperator(Objective(model, loss, data, batch_size=32))
     assert [batch.size for batch in G.objective.batches] == [32, 32, 32, 7]
     error, cases = (judge(G, dense), len(dense)) if name in JUDGED else (worst(G, dense), 3)
@@ -81,7 +88,7 @@ def test_products_of_every_model_with_uneven_batches(name, right):
     right.record(f"{PRODUCTS}, graphs rebuilt", ROW_BY_ROW, rebuilt, 1e-12, 3)
 
 
-@pytest.mark.parametrize("name", ["MLP GELU", "LayerNorm", "TransformerEncoder"])
+@pytest.mark.parametrize("name", ["LayerNorm", "TransformerEncoder"])
 def test_products_in_float32(name, right):
     model, loss, data = problem(name, torch.float32)
     G = GaussNewtonOperator(Objective(model, loss, data, batch_size=32))
@@ -101,13 +108,12 @@ def test_products_away_from_the_centre(right):
     theta = objective.center + 0.3 * torch.sin(torch.arange(objective.size, dtype=torch.float64))
     G, given = GaussNewtonOperator(objective, theta), theta.clone()
     theta.zero_()  # the operator keeps the point it was given
-    right.record(PRODUCTS, ROW_BY_ROW, judge(G, dense_gauss_newton(model, loss, data, given)), 1e-12)
+    right.record(PRODUCTS, ROW_BY_ROW, worst(G, dense_gauss_newton(model, loss, data, given)), 1e-12, 3)
 
 
 def test_the_judge_rejects_the_hessian_in_place_of_gauss_newton():
-    model, loss, data = problem("MLP tanh")
-    dense = dense_gauss_newton(model, loss, data)
-    assert judge(HessianOperator(Objective(model, loss, data, batch_size=32)), dense) > 1e-3
+    model, loss, data, dense = known("MLP tanh")
+    assert judge(HessianOperator(Objective(model, loss, data)), dense) > 1e-3
 
     class Forgetful(GaussNewtonOperator):
         """Leaves the Hessian of the loss out: JᵀJ."""
@@ -118,10 +124,10 @@ def test_the_judge_rejects_the_hessian_in_place_of_gauss_newton():
             with torch.enable_grad():
                 return dataclasses.replace(graph, points=points, slopes=[point * 1.0 for point in points])
 
-    assert judge(Forgetful(Objective(model, loss, data, batch_size=32)), dense) > 1e-3
+    assert judge(Forgetful(Objective(model, loss, data)), dense) > 1e-3
 
 
-@pytest.mark.parametrize("name", ["MLP tanh", "LayerNorm", "depthwise convolution", "BatchNorm in eval mode"])
+@pytest.mark.parametrize("name", ["LayerNorm", "depthwise convolution"])
 @pytest.mark.parametrize("squares", [False, True])
 def test_products_agree_with_curvlinops(name, squares, right):
     curvlinops = pytest.importorskip("curvlinops")
@@ -228,7 +234,7 @@ def test_outputs_of_any_structure(form, right):
         model, value, data, tensors=lambda outputs: [unpack(outputs)[index] for index in kept], rebuild=rebuild
     )
     G = GaussNewtonOperator(Objective(model, loss, data, batch_size=32))
-    right.record(PRODUCTS, ROW_BY_ROW, judge(G, dense), 1e-12)
+    right.record(PRODUCTS, ROW_BY_ROW, worst(G, dense, convex=False), 1e-12, 3)
 
 
 def test_outputs_whose_tensors_cannot_be_found_are_refused():
@@ -262,7 +268,7 @@ def test_a_loss_that_writes_into_the_outputs(right):
 
     dense = dense_gauss_newton(model, lambda outputs, y: nn.functional.cross_entropy(outputs * 2.0, y), data)
     G = GaussNewtonOperator(Objective(model, written, data, batch_size=32))
-    right.record(PRODUCTS, ROW_BY_ROW, judge(G, dense), 1e-12)
+    right.record(PRODUCTS, ROW_BY_ROW, worst(G, dense), 1e-12, 3)
 
 
 def test_a_loss_linear_in_the_outputs_gives_zero_and_one_of_no_parameter_an_error():
@@ -340,9 +346,9 @@ def test_products_interleave_resume_and_restore_the_attention_back_end():
 
 
 def test_lanczos_and_eigsh_find_the_dense_eigenvalues(right):
-    model, loss, data = problem("TransformerEncoder")
+    model, loss, data, dense = known("TransformerEncoder")
     G = GaussNewtonOperator(Objective(model, loss, data, batch_size=32))
-    exact = np.linalg.eigvalsh(dense_gauss_newton(model, loss, data))[::-1]
+    exact = np.linalg.eigvalsh(dense)[::-1]
     found = np.sort(eigsh(G.to_scipy(), k=4, which="LA", return_eigenvectors=False))[::-1]
     right.record("to_scipy under eigsh", "numpy eigvalsh of JᵀHJ", np.abs(found - exact[:4]).max() / exact[0], 1e-10)
     pairs = Lanczos(G, largest=3, smallest=0, tol=1e-8).run()
@@ -380,4 +386,4 @@ def test_weights_of_batches(right):
     waiting = iter(weights)
     objective = Objective(model, loss, parts, weight=lambda inputs, targets: next(waiting))
     dense = sum(w * dense_gauss_newton(model, loss, part) for w, part in zip(weights, parts, strict=True)) / 6.5
-    right.record(PRODUCTS, ROW_BY_ROW, judge(GaussNewtonOperator(objective), dense), 1e-12)
+    right.record(PRODUCTS, ROW_BY_ROW, worst(GaussNewtonOperator(objective), dense), 1e-12, 3)

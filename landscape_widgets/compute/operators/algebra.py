@@ -39,7 +39,7 @@ class SumOperator(SymmetricOperator):
     array([16., 12.])
     """
 
-    def __init__(self, terms: Sequence[tuple[float, SymmetricOperator]], shift: float = 0.0) -> None:
+    def __init__(self, terms: Sequence[tuple[Any, Any]], shift: Any = 0.0) -> None:
         factors: dict[int, float] = {}
         operators: dict[int, SymmetricOperator] = {}
         self.shift_by = real_number(shift, "a shift")
