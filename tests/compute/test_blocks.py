@@ -25,9 +25,9 @@ def places(operator, names):
     return np.concatenate([np.arange(block.start, block.stop) for block in blocks if block.name in names])
 
 
-def hessian_of(name):
+def hessian_of(name, batch_size=32):
     model, loss, data = problem(name)
-    return HessianOperator(Objective(model, loss, data, batch_size=32)), dense_hessian(model, loss, data)
+    return HessianOperator(Objective(model, loss, data, batch_size=batch_size)), dense_hessian(model, loss, data)
 
 
 @pytest.mark.parametrize("name", ["LayerNorm", "tied weights", "embedding"])
@@ -70,7 +70,7 @@ def test_parameters_and_layers_by_name(names, expected, right):
 
 
 def test_blocks_of_sums_and_deflations(right):
-    H, dense = hessian_of("MLP tanh")
+    H, dense = hessian_of("MLP tanh", batch_size=None)
     G, v = GaussNewtonOperator(H.objective), np.ones(H.size)
     at = places(H, ("2.weight", "2.bias"))
     out = np.eye(H.size) - np.outer(v, v) / H.size

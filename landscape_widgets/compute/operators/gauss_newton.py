@@ -50,8 +50,9 @@ class GaussNewtonOperator(SymmetricOperator):
     Jv is the derivative of Jᵀu in u, a second reverse pass: exact, with every layer whose backward pass has a
     derivative.
 
-    Cost of a product: about one and a half gradient evaluations where the graphs could be kept from an earlier
-    product, about two and a half where they are built anew. Kept graphs hold about what the Hessian's hold.
+    Cost of a product, on a CPU: 1 (MLP) to 1.5 (transformer) gradient evaluations where the graphs could be kept
+    from an earlier product, 2 to 2.5 where they are built anew; convolutions with BatchNorm 2.5 and 5. That is
+    0.6 to 0.9 of the Hessian's, with as much memory: kept graphs hold the activations of a batch.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from landscape_widgets.compute.batch_statistics import refuse_recomputed
 from landscape_widgets.compute.data import Batch, tensors_of
 from landscape_widgets.compute.objective import Objective, independent_loss
 from landscape_widgets.compute.operators.base import PartialProduct, Steps
@@ -54,6 +55,7 @@ class RetainedGraphs(Generic[G]):
         Yields after every batch. Two threads may not walk one graph at once, so a batch is multiplied under
         a lock, never held across a yield: streams on one operator may interleave.
         """
+        refuse_recomputed(self._objective)
         partial = PartialProduct() if partial is None else partial
         total = torch.zeros_like(vector) if partial.total is None else partial.total
         batches, first = self._objective.batches, partial.done
