@@ -140,7 +140,7 @@ class Batches:
         if size >= whole.size:
             return [whole]
         pieces = [slice(start, start + size) for start in range(0, whole.size, size)]
-        return [self._batch((_slice(inputs, piece), _slice(targets, piece))) for piece in pieces]
+        return [self._batch((slice_tensors(inputs, piece), slice_tensors(targets, piece))) for piece in pieces]
 
     def _from_loader(self, loader: Any, memory: int) -> list[Batch]:
         kept: list[Batch] = []
@@ -242,7 +242,7 @@ def in_single(value: Any) -> Any:
     return _map(value, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
 
 
-def _slice(value: Any, piece: slice) -> Any:
+def slice_tensors(value: Any, piece: slice) -> Any:
     """The same samples of every tensor; a scalar goes with every piece."""
     return _map(value, lambda tensor: tensor[piece] if tensor.ndim else tensor)
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from landscape_widgets.compute.batch_statistics import Statistics, statistics_steps
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.torch_state import evaluation
 from landscape_widgets.errors import InputError
@@ -22,16 +23,17 @@ class PartialPoint:
 
     values: dict[str, float] = dataclasses.field(default_factory=dict)
     done: int = 0
+    statistics: Statistics | None = None
 
     def copy(self) -> PartialPoint:
         """A copy that later steps do not change."""
-        return PartialPoint(dict(self.values), self.done)
+        return PartialPoint(dict(self.values), self.done, self.statistics)
 
 
 class PointEvaluator:
     """Evaluates L(θ + α d1 + β d2): a row base θ + β d2, then one fused add a point.
 
-    Cost: one forward pass over the data a point.
+    Cost: one forward pass over the data a point; two where BatchNorm statistics are recomputed.
 
     Parameters
     ----------
@@ -54,6 +56,8 @@ class PointEvaluator:
         """
         partial = PartialPoint() if partial is None else partial
         batches = self.objective.batches
+        if self.objective.batch_norm == "recomputed" and partial.statistics is None:
+            partial.statistics = yield from statistics_steps(self.objective, self._place(point))
         first = partial.done
         for number, batch in enumerate(batches):
             if number < first:
@@ -62,7 +66,7 @@ class PointEvaluator:
                 yield
             # A replica is borrowed for one batch only: none is held across a yield.
             with evaluation(), self.objective.replica(self._place(point)) as replica:
-                loss, metrics = self.objective.forward(replica, batch)
+                loss, metrics = self.objective.forward(replica, batch, partial.statistics)
             share = batch.weight / batches.total_weight
             for name, value in (("loss", loss.item()), *metrics.items()):
                 partial.values[name] = partial.values.get(name, 0.0) + share * value

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from landscape_widgets.compute.batch_statistics import (
+    Statistics,
+    refuse_recomputed,
+    statistics_steps,
+    use_statistics,
+)
 from landscape_widgets.compute.data import Batch, Batches, WeightFunction, in_single, tensors_of
 from landscape_widgets.compute.parameters import (
     ParameterLayout,
@@ -23,11 +29,14 @@ from landscape_widgets.compute.parameters import (
     select_parameters,
 )
 from landscape_widgets.compute.probe import probe
+from landscape_widgets.compute.samples import sample_losses
 from landscape_widgets.compute.torch_state import differentiation, evaluation, preserved_random_state
 from landscape_widgets.errors import InputError, ModelError
 
 HALVES = (torch.bfloat16, torch.float16)
 """Dtypes too coarse to sum a loss in: outputs go to float32 before it."""
+
+R = TypeVar("R")
 
 Loss = Callable[[Any, Any], Tensor]
 Metric = Callable[[Any, Any], Any]
@@ -51,6 +60,8 @@ class Objective:
     batch_size : samples a batch for `(inputs, targets)`; None chooses.
     dtype, device : convert the copy and the data; None keeps the model's own.
     data_memory : bytes up to which a loader's batches are kept.
+    batch_norm : "frozen" keeps the statistics of the centre; "recomputed" finds those of every point over the data,
+        as `torch.optim.swa_utils.update_bn` does, at the cost of a second forward pass (losses only, no derivative).
     check_determinism, check_mean : switch off one half of the probe, knowingly.
     name : what the model is called in captions; None takes the class name.
 
@@ -79,11 +90,13 @@ class Objective:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
         data_memory: int = 2**30,
+        batch_norm: str = "frozen",
         check_determinism: bool = True,
         check_mean: bool = True,
         name: str | None = None,
     ) -> None:
         _check_arguments(model, loss, batch_size, metrics)
+        self.batch_norm = _check_batch_norm(batch_norm)
         chosen = select_parameters(model, parameters)
         self.dtype = dtype if dtype is not None else _common_dtype(chosen)
         self.device = torch.device(device) if device is not None else chosen[0][1].device
@@ -158,17 +171,21 @@ class Objective:
         replica.move_to(self.center if at is None else at)
         return replica
 
-    def forward(self, replica: Replica, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def forward(
+        self, replica: Replica, batch: Batch, statistics: Statistics | None = None
+    ) -> tuple[Tensor, dict[str, float]]:
         """The scalar loss of one batch (differentiable where gradients are enabled) and its metrics."""
-        outputs, targets = self.outputs(replica, batch)
+        outputs, targets = self.outputs(replica, batch, statistics)
         loss = self.loss_of(outputs, targets)
         with torch.no_grad():
             metrics = {name: float(metric(outputs, targets)) for name, metric in self._metrics.items()}
         return loss, metrics
 
-    def outputs(self, replica: Replica, batch: Batch) -> tuple[Any, Any]:
+    def outputs(self, replica: Replica, batch: Batch, statistics: Statistics | None = None) -> tuple[Any, Any]:
         """What the model gives for one batch, and the targets that the loss compares it with."""
         replica.reset_buffers()
+        if statistics is not None:
+            use_statistics(replica, statistics)
         batch = batch.cloned() if self.writes_data else batch
         with preserved_random_state() if self._random else contextlib.nullcontext():
             outputs = batch.apply(replica.module)
@@ -186,13 +203,27 @@ class Objective:
         return loss.reshape(())
 
     def loss(self, theta: Tensor | np.ndarray | None = None) -> float:
-        """The mean loss at θ (None: the centre), one forward pass over the data."""
+        """The mean loss at θ (None: the centre), one forward pass over the data; two where BatchNorm is recomputed."""
+        point = self._point(theta)
+        statistics = self._statistics(point)
         total = 0.0
-        with evaluation(), self.replica(self._point(theta)) as replica:
+        with evaluation(), self.replica(point) as replica:
             for batch in self.batches:
-                loss, _ = self.forward(replica, batch)
+                loss, _ = self.forward(replica, batch, statistics)
                 total += batch.weight / self.batches.total_weight * loss.item()
         return total
+
+    def sample_losses(self, theta: Tensor | np.ndarray | None = None) -> Float[Tensor, " N"]:
+        """The loss of every sample by itself at θ (None: the centre), (N,), in the order of the batches.
+
+        Cost: one forward pass over the data and one call of the loss a sample.
+        """
+        return sample_losses(self, self._point(theta))
+
+    def _statistics(self, point: Tensor | None) -> Statistics | None:
+        if self.batch_norm == "frozen":
+            return None
+        return finished(statistics_steps(self, self.center if point is None else point))
 
     def gradient(self, theta: Tensor | np.ndarray | None = None) -> Float[Tensor, " P"]:
         """The gradient ∇L at θ (None: the centre), (P,), one forward and backward pass over the data.
@@ -201,6 +232,7 @@ class Objective:
         ------
         ModelError : the loss of no batch depends on the parameters in a way torch can differentiate.
         """
+        refuse_recomputed(self)
         depends = False
         with evaluation(), self.replica(self._point(theta)) as replica:
             total = torch.zeros(self.size, dtype=self.dtype, device=self.device)
@@ -234,6 +266,22 @@ class Objective:
 
     def _point(self, theta: Tensor | np.ndarray | None) -> Tensor | None:
         return None if theta is None else self.vector(theta, "theta")
+
+
+def finished(steps: Generator[None, None, R]) -> R:
+    """Take all steps at once and return the result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+
+
+def _check_batch_norm(value: str) -> str:
+    if value not in ("frozen", "recomputed"):
+        raise InputError(f'expected batch_norm as "frozen" or "recomputed", got {value!r}', "choose one of them")
+    return value
 
 
 def independent_loss() -> ModelError:

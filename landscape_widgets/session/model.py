@@ -20,6 +20,7 @@ OBJECTIVE_OPTIONS = (
     "dtype",
     "device",
     "data_memory",
+    "batch_norm",
     "check_determinism",
     "check_mean",
     "name",

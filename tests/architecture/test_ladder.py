@@ -27,14 +27,14 @@ RUNGS = [
     {"stream", "torch_state"},
     {"parameters"},
     {"data"},
-    {"objective", "probe"},
+    {"objective", "probe", "batch_statistics", "samples"},
     {"operators"},
     {"evaluate", "blocks", "krylov", "verification", "lanczos", "trajectory", "training*"} | CHECKPOINTS,
     {"directions", "grid", "spectrum", "trace", "slice_curvature", "ntk", "paths", "adversarial"},
     {"spawning", "merging"},
 ]
 FAMILIES = [
-    {"objective", "probe"},
+    {"objective", "probe", "batch_statistics", "samples"},
     {"evaluate", "blocks"},
     {"lanczos", "krylov", "verification"},
     {"trajectory", "training*"} | CHECKPOINTS,
