@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
-from landscape_widgets.compute.torch_state import normal_vector
+from landscape_widgets.compute.torch_state import normal_vector, one_blas_thread
 from landscape_widgets.errors import Outcome
 
 CHUNK = 32
@@ -163,7 +163,8 @@ class KrylovSpace:
 
     def ritz(self, largest: int, smallest: int) -> Ritz:
         """The Ritz pairs at both ends of the space so far."""
-        values, coefficients = np.linalg.eigh(self.state.projected)
+        with one_blas_thread():
+            values, coefficients = np.linalg.eigh(self.state.projected)
         values, coefficients = values[::-1], coefficients[:, ::-1]
         self.state.scale = max(self.state.scale, float(np.abs(values).max(initial=0.0)))
         chosen = select_ends(len(values), largest, smallest)

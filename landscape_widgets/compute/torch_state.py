@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import random
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import threadpoolctl
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -134,3 +136,15 @@ def one_thread(restore: int) -> Iterator[None]:
             _thread_users -= 1
             if _thread_users == 0:
                 torch.set_num_threads(restore)
+
+
+@functools.cache
+def _openblas() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController().select(internal_api="openblas")
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Give NumPy's OpenBLAS one thread for the length of the block: for small matrices more only spin."""
+    with _openblas().limit(limits=1):
+        yield
