@@ -91,6 +91,7 @@ class LandscapeExplorer(anywidget.AnyWidget):
         self._applying = False
         self._started = False
         self._seen = False
+        self._picture_error: LandscapeError | None = None
         custom: list[Direction] = []
         seed = int(state.pop("seed", 0))
         given = state.pop("directions", None) or ("random", "random")
@@ -228,7 +229,7 @@ class LandscapeExplorer(anywidget.AnyWidget):
             self.settings = encode(settings)
             self.extent, self.resolution, self.scale = settings.extent, settings.resolution, settings.scale
             self.directions = tuple(describe_axis(axis) for axis in self._axes)
-            self.error = None
+            self.error = self._picture_error = None
         finally:
             self._applying = False
 
@@ -250,8 +251,11 @@ class LandscapeExplorer(anywidget.AnyWidget):
         self.status, self.progress = text, float(progress)
 
     def on_error(self, error: Error) -> None:
-        """Keep the last error."""
+        """Keep the last error; only a picture's own makes `wait` raise."""
         self.error = LandscapeError(error.message, error.advice)
+        if error.purpose == "eigenpairs":
+            return
+        self._picture_error = self.error
         self.status = f"failed: {error.message}"
 
     # ------------------------------------------------------------ inside
@@ -293,8 +297,8 @@ class LandscapeExplorer(anywidget.AnyWidget):
     def _waited(self) -> Surface | None:
         if not self._seen:
             self._view.refresh()
-        if self.error is not None:
-            raise self.error
+        if self._picture_error is not None:
+            raise self._picture_error
         surface: Surface | None = self.surface
         return surface
 

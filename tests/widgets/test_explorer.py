@@ -241,3 +241,20 @@ def test_a_failing_loss_is_said_and_ends_the_request():
     with pytest.raises(lw.LandscapeError, match="no further than here"):
         explorer.wait(60)
     explorer.close()
+
+
+def test_a_loss_without_second_derivatives_still_has_a_surface():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)).eval()
+    data = (torch.randn(8, 3), torch.randn(8, 1))
+    explorer = lw.explore(model, nn.MSELoss(), data, resolution=7, batch_norm="recomputed")
+    surface = explorer.wait(60)
+    assert surface.outcome is lw.Outcome.COMPLETE
+    assert "frozen BatchNorm statistics" in explorer.error.message
+    assert explorer.pairs is None
+    assert "No quadratic preview" in explorer._session.frame().caption
+    explorer.directions = ("λ_max", "λ_min")
+    with pytest.raises(lw.LandscapeError, match="frozen BatchNorm statistics"):
+        explorer.wait(60)
+    assert explorer.surface is surface
+    explorer.close()
