@@ -65,6 +65,7 @@ class FileReader:
             raise FileNotFoundError(f"no checkpoint at {path}")
         self._path = path
         self._handle: Any = None
+        self._mapped: dict[str, Tensor] = {}
         try:
             opened = self._open()
             header, keys = opened.metadata() or {}, list(opened.keys())
@@ -81,17 +82,13 @@ class FileReader:
 
     def describe(self, name: str) -> tuple[tuple[int, ...], torch.dtype]:
         """Shape and dtype of one tensor."""
-        mapped = self._open().get_tensor(self._keys[name])
+        mapped = self._tensor(name)
         return tuple(mapped.shape), mapped.dtype
 
     def rows(self, name: str, first: int, last: int) -> Tensor:
         """Rows `first` to `last` along the first dimension; a scalar is one row."""
-        piece = self._open().get_slice(self._keys[name])
-        if not piece.get_shape():
-            whole: Tensor = self._open().get_tensor(self._keys[name])
-            return whole.reshape(1)
-        rows: Tensor = piece[first:last]
-        return rows
+        mapped = self._tensor(name)
+        return mapped[first:last] if mapped.dim() else mapped.reshape(1)
 
     def address(self, names: Iterable[str]) -> frozenset[int]:
         """Where these tensors lie in memory: nowhere."""
@@ -100,6 +97,13 @@ class FileReader:
     def close(self) -> None:
         """Give the memory map back."""
         self._handle = None
+        self._mapped.clear()
+
+    def _tensor(self, name: str) -> Tensor:
+        """One tensor as a view of the mapped file: only what is looked at is read."""
+        if name not in self._mapped:
+            self._mapped[name] = self._open().get_tensor(self._keys[name])
+        return self._mapped[name]
 
     def _open(self) -> Any:
         if self._handle is None:

@@ -21,7 +21,7 @@ from landscape_widgets.compute.parameters import Block, ParameterLayout, real_te
 from landscape_widgets.errors import InputError, LandscapeWarning
 
 LEAST_BLOCK, MOST_BLOCK = 2**16, 2**21
-"""Bounds of the float64 numbers held at a time: one vector of P elements, but no fewer and no more than these."""
+"""Bounds of the float64 numbers held at a time: two vectors of P elements, but no fewer and no more than these."""
 
 MAPPED = 2**26
 """Bytes read through memory maps before they are given back."""
@@ -201,7 +201,7 @@ class SpooledCheckpoint(Source):
 class Checkpoints:
     """The flat vectors θ_1 … θ_n of checkpoints of one model, read a block of elements at a time.
 
-    Memory: one float64 block of n·m ≈ P numbers (65,536 to 2,097,152), whatever n; references to tensors given
+    Memory: one float64 block of n·m ≈ 2P numbers (65,536 to 2,097,152), whatever n; references to tensors given
     in memory, nothing for files, which are mapped. What a generator makes is written to a temporary file of
     8·n·P bytes, since it may hand out the same live model every time. Costs no evaluation of the model.
 
@@ -249,7 +249,7 @@ class Checkpoints:
     @property
     def blocks(self) -> list[tuple[int, int]]:
         """Ranges (start, stop) of elements of the flat vector that are read at a time."""
-        numbers = min(max(self.size, LEAST_BLOCK), MOST_BLOCK)
+        numbers = min(max(2 * self.size, LEAST_BLOCK), MOST_BLOCK)
         width = min(self.size, max(1, numbers // max(1, self.count)))
         return [(start, min(start + width, self.size)) for start in range(0, self.size, width)]
 
@@ -328,7 +328,7 @@ def source_of(item: Any, architecture: Architecture, label: str) -> Source:
 
 
 def _double(tensor: Tensor) -> Float[np.ndarray, " m"]:
-    array: np.ndarray = tensor.detach().to("cpu", torch.float64).numpy()
+    array: np.ndarray = tensor.detach().cpu().double().numpy()
     return array
 
 

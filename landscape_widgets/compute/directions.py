@@ -136,7 +136,7 @@ def gradient(objective: Objective, normalize: str | None = "unit") -> Direction:
         raise InputError(
             f'expected normalize as "unit" or None, got {normalize!r}', "use rescale(direction, objective, scale)"
         )
-    vector = objective.gradient().to("cpu", torch.float64)
+    vector = objective.gradient().cpu().double()
     largest = float(vector.abs().max())
     if not 0 < largest < float("inf"):
         raise ModelError(
@@ -179,7 +179,7 @@ def between(objective: Objective, other: Any, label: str | None = None) -> Direc
     theirs = np.empty(objective.size)
     source.fill(theirs, 0)
     source.close()
-    theirs -= objective.center.to("cpu", torch.float64).numpy()
+    theirs -= objective.center.cpu().double().numpy()
     vector = torch.from_numpy(theirs).to(objective.dtype)
     length = float(vector.double().norm())
     if not 0 < length < float("inf"):
@@ -259,7 +259,7 @@ def orthogonalize(one: Direction, other: Direction, objective: Objective, inner:
     if inner not in ("euclidean", "filter"):
         raise InputError(f'expected inner as "euclidean" or "filter", got {inner!r}', "choose one of them")
     one, other = custom(objective, one), custom(objective, other)
-    a, b = (torch.as_tensor(item.vector).to("cpu", torch.float64) for item in (one, other))
+    a, b = (torch.as_tensor(item.vector).cpu().double() for item in (one, other))
     weighted = a if inner == "euclidean" else _over_filter_norms(a, objective)
     before, square = b.norm(), weighted @ a
     for _ in range(2):
@@ -344,7 +344,7 @@ def _normalize_blocks(vector: Tensor, objective: Objective, *, per_filter: bool,
 
 def _over_filter_norms(vector: Tensor, objective: Objective) -> Tensor:
     """A direction with every filter divided by ‖θ_f‖²."""
-    weighted, center = vector.clone(), objective.center.to("cpu", torch.float64)
+    weighted, center = vector.clone(), objective.center.cpu().double()
     for block in objective.layout.blocks:
         moved, weights = block.rows(weighted), block.rows(center)
         if not block.is_weight:

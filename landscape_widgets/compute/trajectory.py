@@ -18,7 +18,7 @@ from landscape_widgets.compute.parameters import array_of
 from landscape_widgets.compute.stream import Computation, Stream
 from landscape_widgets.compute.torch_state import evaluation
 from landscape_widgets.errors import InputError, Outcome
-from landscape_widgets.results import UNITS, Direction, Trajectory
+from landscape_widgets.results import UNITS, Axis, Direction, Trajectory
 
 CENTERS = {"objective": "", "last": " about the last checkpoint", "mean": " about the mean"}
 """What displacements may be measured from, and the words for it in a label."""
@@ -56,6 +56,7 @@ class ProjectionState:
     scores: np.ndarray | None = None
     basis: np.ndarray | None = None
     directions: tuple[Direction, ...] = ()
+    axes: tuple[Axis, ...] = ()
     evaluated: int = 0
     """Losses done: of the first checkpoint, of its projection, of the second checkpoint, …"""
     partial: float = 0.0
@@ -76,8 +77,8 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
     that norm, computed as it stands, is the residual. Sums are in float64.
 
     Cost: 4 passes over the checkpoints (2 with `directions`), n²P + 4nkP multiplications, and with `losses` 2n forward
-    passes over the data. Memory, in float64 vectors of P elements (16 MB where P is larger than two million): two
-    blocks, and 2k vectors for the components, plus n² numbers; never all checkpoints, never P×P.
+    passes over the data. Memory: one block of 2P float64 numbers (at most 16 MB), 2k vectors for the components, n²
+    numbers, and maps of files, which the system takes back; never all checkpoints, never P×P.
 
     Parameters
     ----------
@@ -173,6 +174,7 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
             explained=np.full(k, np.nan),
             values=np.full(2 * n, np.nan),
             directions=self._given or (),
+            axes=tuple(direction.axis for direction in self._given or ()),
         )
 
     def _partials(self, state: ProjectionState) -> Generator[Trajectory, None, None]:
@@ -213,14 +215,13 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
             rows -= rows.mean(axis=0) if self.center == "mean" else rows[-1].copy()
 
     def _theta(self, start: int, stop: int) -> Float[np.ndarray, " m"]:
-        theta: np.ndarray = self.objective.center[start:stop].to("cpu", torch.float64).numpy()
-        return theta
+        return np.asarray(self.objective.center[start:stop].cpu().double())
 
     def _gram(self, state: ProjectionState, X: Float[np.ndarray, "n m"], start: int, stop: int) -> None:
         state.moved = state.moved or any(bool((row != X[0]).any()) for row in X[1:])
         X -= self._theta(start, stop)
         self._recenter(X)
-        state.gram += X @ X.T
+        state.gram += _product(X, X.T)
 
     def _decompose(self, state: ProjectionState) -> None:
         """Eigenvalues and scores from the Gram matrix, checked for enough dimensions above rounding."""
@@ -236,9 +237,7 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
         if rank < self.components:
             raise InputError(
                 f"expected a trajectory of {self.components} dimensions, got one that spans {rank} above rounding",
-                f"ask for components={rank} and add a random direction, or keep more checkpoints"
-                if rank
-                else "keep checkpoints that lie further apart",
+                f"ask for components={max(rank, 1)} and add a random direction, or keep checkpoints further apart",
             )
         values, vectors = values[: self.components], vectors[:, : self.components]
         state.shares, state.scores = values / np.trace(state.gram), vectors * _signs(vectors)
@@ -250,7 +249,7 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
         assert state.basis is not None
         X -= self._theta(start, stop)
         self._recenter(X)
-        state.basis[:, start:stop] = state.scores.T @ X
+        state.basis[:, start:stop] = _product(state.scores.T, X)
 
     def _orient(self, state: ProjectionState) -> None:
         """Orthonormalise to float64 rounding and label the components."""
@@ -271,13 +270,13 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
             )
             for j, (row, share) in enumerate(zip(state.basis, state.shares, strict=True))
         )
-        state.basis = None
+        state.axes, state.basis = tuple(direction.axis for direction in state.directions), None
 
     def _products(self, state: ProjectionState, X: Float[np.ndarray, "n m"], start: int, stop: int) -> None:
         """Sums of the projection onto the directions as they are drawn, and of the squared distances."""
         D = _drawn(state, start, stop)
         X -= self._theta(start, stop)
-        state.products += X @ D.T
+        state.products += _product(X, D.T)
         state.metric += D @ D.T
         state.squares += np.einsum("ij,ij->i", X, X)
         self._recenter(X)
@@ -301,7 +300,9 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
 
     def _residuals(self, state: ProjectionState, X: Float[np.ndarray, "n m"], start: int, stop: int) -> None:
         X -= self._theta(start, stop)
-        X -= state.coordinates @ _drawn(state, start, stop)
+        D = _drawn(state, start, stop)
+        for first in range(0, len(X), 16):  # so that no second block is needed
+            X[first : first + 16] -= _product(state.coordinates[first : first + 16], D)
         state.squared_residuals += np.einsum("ij,ij->i", X, X)
 
     def _losses(self, state: ProjectionState) -> Generator[None, None, None]:
@@ -328,31 +329,28 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
             return self.objective.vector(self.checkpoints.vector(index))
         theta = self.objective.center.clone()
         for coordinate, direction in zip(state.coordinates[index], state.directions, strict=True):
-            vector = self.objective.vector(direction.vector)
-            theta.add_(vector, alpha=float(coordinate))
+            theta.add_(self.objective.vector(direction.vector), alpha=float(coordinate))
         return theta
 
     def _result(self, state: ProjectionState, outcome: Outcome) -> Trajectory:
         known = np.arange(len(self.steps)) < state.evaluated // 2
-        first = 0 if self._given is None else 2
-        blocks = len(self.checkpoints.blocks)
-        losses = 2 * len(self.steps) if self.losses else 0
-        finished = state.stage > 3
+        first, blocks = 0 if self._given is None else 2, len(self.checkpoints.blocks)
+        unknown = np.full(len(self.steps), np.nan)
         return Trajectory(
             coordinates=state.coordinates.copy(),
             explained=state.explained.copy(),
-            residual=np.sqrt(state.squared_residuals) if finished else np.full(len(self.steps), np.nan),
-            distance=np.sqrt(state.squares) if state.stage > 2 else np.full(len(self.steps), np.nan),
+            residual=np.sqrt(state.squared_residuals) if state.stage > 3 else unknown,
+            distance=np.sqrt(state.squares) if state.stage > 2 else unknown,
             steps=self.steps,
             labels=self.checkpoints.labels,
-            axes=tuple(direction.axis for direction in state.directions),
+            axes=state.axes,
             center=self.center,
             loss=np.where(known, state.values[::2], np.nan),
             projected_loss=np.where(known, state.values[1::2], np.nan),
             known=known,
             outcome=outcome,
             done=(state.stage - first) * blocks + state.block + state.evaluated,
-            total=(4 - first) * blocks + losses,
+            total=(4 - first) * blocks + self.losses * len(state.values),
             evaluations=state.evaluated,
             question=self.question,
         )
@@ -388,8 +386,12 @@ def _components(components: int, given: tuple[Direction, ...] | None, objective:
 def _signs(scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
     """±1 a column: the first entry at least half as large as the largest becomes positive."""
     first = np.argmax(np.abs(scores) >= 0.5 * np.abs(scores).max(axis=0), axis=0)
-    signs: np.ndarray = np.sign(scores[first, np.arange(scores.shape[1])])
-    return signs
+    return np.asarray(np.sign(scores[first, np.arange(scores.shape[1])]))
+
+
+def _product(A: Float[np.ndarray, "n m"], B: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "n k"]:
+    """AB by torch: NumPy's own threads spin, 18 times slower beside a busy neighbour."""
+    return np.asarray(torch.mm(torch.from_numpy(A), torch.from_numpy(B)))
 
 
 def _drawn(state: ProjectionState, start: int, stop: int) -> Float[np.ndarray, "k m"]:

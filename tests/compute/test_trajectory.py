@@ -475,7 +475,7 @@ def test_sixty_checkpoints_take_the_memory_of_a_few_vectors(tmp_path):
     found = measured(tmp_path, 60, 447)
     vector = 8 * found["size"]
     assert found["size"] > 200_000
-    assert found["traced"] <= 1.2 * 6 * vector  # two blocks, 2k vectors of components
+    assert found["traced"] <= 1.2 * 6 * vector  # a block of two, 2k of components
     assert found["private"] <= 1.2 * 6 * vector + 4e6  # of 60 vectors; the rest is the allocator's
 
 
