@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch.utils import _pytree as pytree
 from landscape_widgets.compute.data import Batch
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
-from landscape_widgets.compute.operators.retained import RetainedGraphs, refuse_unsound
+from landscape_widgets.compute.operators.retained import RetainedGraphs, derivative, refuse_unsound
 from landscape_widgets.compute.parameters import Replica
 from landscape_widgets.compute.probe import graph_nodes
 from landscape_widgets.errors import ModelError
@@ -94,15 +95,13 @@ class GaussNewtonOperator(SymmetricOperator):
     def block_steps(self, vector: Tensor, chosen: Sequence[int], partial: PartialProduct | None = None) -> Steps:
         """Multiply the diagonal block of the `chosen` parameter tensors (indices) and a vector of its size."""
         pieces = self.objective.layout.split_chosen(vector, chosen)
+        return self._graphs.product_steps(vector, partial, functools.partial(self._multiply, chosen, pieces))
 
-        def multiply(graph: GaussNewtonGraph, kept: bool) -> Tensor:
-            pullbacks = [graph.pullbacks[index] for index in chosen]
-            pushed = _derivative(pullbacks, graph.cotangents, pieces, kept)
-            curved = _derivative(graph.slopes, graph.points, pushed, kept)
-            parameters = [graph.parameters[index] for index in chosen]
-            return self.objective.layout.join(_derivative(graph.outputs, parameters, curved, kept))
-
-        return self._graphs.product_steps(vector, partial, multiply)
+    def _multiply(self, chosen: Sequence[int], pieces: list[Tensor], graph: GaussNewtonGraph, kept: bool) -> Tensor:
+        pushed = derivative([graph.pullbacks[index] for index in chosen], graph.cotangents, pieces, kept)
+        curved = derivative(graph.slopes, graph.points, pushed, kept)
+        parameters = [graph.parameters[index] for index in chosen]
+        return self.objective.layout.join(derivative(graph.outputs, parameters, curved, kept))
 
     def _build(self, replica: Replica, batch: Batch) -> GaussNewtonGraph | None:
         given, targets = self.objective.outputs(replica, batch)
@@ -135,23 +134,6 @@ class GaussNewtonOperator(SymmetricOperator):
             [slopes[index] for index in curved],
             list(replica.parameters),
         )
-
-
-def _derivative(
-    values: Sequence[Tensor], variables: Sequence[Tensor], weights: Sequence[Tensor], kept: bool
-) -> tuple[Tensor, ...]:
-    """Σ weightsᵀ ∂values/∂variables by one reverse pass, zeros where nothing depends; `kept` retains the graph."""
-    pairs = [(value, weight) for value, weight in zip(values, weights, strict=True) if value.requires_grad]
-    if not pairs:
-        return tuple(torch.zeros_like(variable) for variable in variables)
-    return torch.autograd.grad(
-        [value for value, _ in pairs],
-        variables,
-        grad_outputs=[weight for _, weight in pairs],
-        retain_graph=kept,
-        allow_unused=True,
-        materialize_grads=True,
-    )
 
 
 def _refuse_hidden_outputs(loss: Tensor, given: Any, replica: Replica) -> None:

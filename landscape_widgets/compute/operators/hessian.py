@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from landscape_widgets.compute.data import Batch
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
-from landscape_widgets.compute.operators.retained import RetainedGraphs, refuse_unsound
+from landscape_widgets.compute.operators.retained import RetainedGraphs, derivative, refuse_unsound
 from landscape_widgets.compute.parameters import Replica
 
 
@@ -68,26 +69,12 @@ class HessianOperator(SymmetricOperator):
     def block_steps(self, vector: Tensor, chosen: Sequence[int], partial: PartialProduct | None = None) -> Steps:
         """Multiply the diagonal block of the `chosen` parameter tensors (indices) and a vector of its size."""
         pieces = self.objective.layout.split_chosen(vector, chosen)
+        return self._graphs.product_steps(vector, partial, functools.partial(self._multiply, chosen, pieces))
 
-        def multiply(graph: GradientGraph, kept: bool) -> Tensor:
-            pairs = [
-                (graph.gradients[index], piece)
-                for index, piece in zip(chosen, pieces, strict=True)
-                if graph.gradients[index].requires_grad
-            ]
-            if not pairs:
-                return torch.zeros_like(vector)
-            products = torch.autograd.grad(
-                [gradient for gradient, _ in pairs],
-                [graph.parameters[index] for index in chosen],
-                grad_outputs=[piece for _, piece in pairs],
-                retain_graph=kept,
-                allow_unused=True,
-                materialize_grads=True,
-            )
-            return self.objective.layout.join(products)
-
-        return self._graphs.product_steps(vector, partial, multiply)
+    def _multiply(self, chosen: Sequence[int], pieces: list[Tensor], graph: GradientGraph, kept: bool) -> Tensor:
+        gradients = [graph.gradients[index] for index in chosen]
+        parameters = [graph.parameters[index] for index in chosen]
+        return self.objective.layout.join(derivative(gradients, parameters, pieces, kept))
 
     def _build(self, replica: Replica, batch: Batch) -> GradientGraph | None:
         loss, _ = self.objective.forward(replica, batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import torch
@@ -112,6 +112,23 @@ def twice_differentiable() -> Iterator[None]:
             f"expected a loss that can be differentiated twice, but torch says: {str(error).splitlines()[0]}",
             "replace the operation it names by one with a second derivative",
         ) from error
+
+
+def derivative(
+    values: Sequence[Tensor], variables: Sequence[Tensor], weights: Sequence[Tensor], kept: bool
+) -> tuple[Tensor, ...]:
+    """Σ weightsᵀ ∂values/∂variables by one reverse pass, zeros where nothing depends; `kept` retains the graph."""
+    pairs = [(value, weight) for value, weight in zip(values, weights, strict=True) if value.requires_grad]
+    if not pairs:
+        return tuple(torch.zeros_like(variable) for variable in variables)
+    return torch.autograd.grad(
+        [value for value, _ in pairs],
+        variables,
+        grad_outputs=[weight for _, weight in pairs],
+        retain_graph=kept,
+        allow_unused=True,
+        materialize_grads=True,
+    )
 
 
 def refuse_unsound(gradients: tuple[Tensor, ...]) -> None:
