@@ -1,0 +1,51 @@
+"""The same classes on CUDA give the same numbers as on the CPU (run with `pytest -m gpu` where there is a device)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import landscape_widgets as lw
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture
+def pair():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), nn.GELU(), nn.LayerNorm(16), nn.Linear(16, 4)).double()
+    data = (torch.randn(103, 6, dtype=torch.float64), torch.randint(0, 4, (103,)))
+    loss = nn.CrossEntropyLoss()
+    return [lw.Objective(model, loss, data, batch_size=32, device=device) for device in ("cpu", "cuda")]
+
+
+def test_loss_gradient_and_products_agree(pair):
+    cpu, cuda = pair
+    assert cuda.center.is_cuda
+    assert cuda.loss() == pytest.approx(cpu.loss(), rel=1e-12)
+    torch.testing.assert_close(cuda.gradient().cpu(), cpu.gradient(), rtol=1e-10, atol=1e-14)
+    v = np.random.default_rng(0).normal(size=cpu.size)
+    np.testing.assert_allclose(lw.HessianOperator(cuda) @ v, lw.HessianOperator(cpu) @ v, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(lw.GaussNewtonOperator(cuda) @ v, lw.GaussNewtonOperator(cpu) @ v, rtol=1e-9, atol=1e-12)
+
+
+def test_a_seed_means_the_same_direction_and_grid(pair):
+    surfaces = []
+    for objective in pair:
+        plane = [lw.directions.random(objective, seed) for seed in (0, 1)]
+        surfaces.append(lw.GridEvaluator(objective, plane, resolution=7).run())
+    np.testing.assert_allclose(surfaces[1].loss, surfaces[0].loss, rtol=1e-12)
+
+
+def test_eigenpairs_agree(pair):
+    cpu, cuda = (lw.Lanczos(lw.HessianOperator(objective), 2, 2, tol=1e-8).run() for objective in pair)
+    assert cuda.outcome is lw.Outcome.CONVERGED
+    np.testing.assert_allclose(cuda.values, cpu.values, rtol=1e-8)
+
+
+def test_data_left_on_the_cpu_is_refused():
+    model = nn.Linear(2, 1).cuda()
+    with pytest.raises(lw.InputError, match="expected data on the model's device cuda"):
+        lw.Objective(model, nn.MSELoss(), (torch.ones(4, 2), torch.ones(4, 1)))
