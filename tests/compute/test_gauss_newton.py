@@ -90,7 +90,7 @@ def test_products_of_every_model_with_uneven_batches(name, right):
 
 @pytest.mark.parametrize("name", ["LayerNorm", "TransformerEncoder"])
 def test_products_in_float32(name, right):
-    model, loss, data = problem(name, torch.float32)
+    model, loss, data = problem(name, torch.float32, samples=39)
     G = GaussNewtonOperator(Objective(model, loss, data, batch_size=32))
     error = (judge if name in JUDGED else worst)(G, dense_gauss_newton(model, loss, data))
     right.record(f"{PRODUCTS} in float32", ROW_BY_ROW, error, 2e-6)
@@ -103,7 +103,7 @@ def test_a_convex_loss_has_no_negative_eigenvalue():
 
 
 def test_products_away_from_the_centre(right):
-    model, loss, data = problem("LayerNorm")
+    model, loss, data = problem("LayerNorm", samples=39)
     objective = Objective(model, loss, data, batch_size=32)
     theta = objective.center + 0.3 * torch.sin(torch.arange(objective.size, dtype=torch.float64))
     G, given = GaussNewtonOperator(objective, theta), theta.clone()
@@ -169,7 +169,7 @@ def test_what_gauss_newton_leaves_out_is_the_models_own_curvature(right):
 
 
 def test_a_loss_that_is_not_convex_may_have_negative_curvature(right):
-    model, _, data = problem("MLP tanh")
+    model, _, data = problem("MLP tanh", samples=39)
 
     def loss(outputs, targets):
         return torch.sin(outputs * 2).prod(1).mean()
@@ -212,7 +212,7 @@ FORMS = {
 def test_outputs_of_any_structure(form, right):
     pack, unpack = FORMS[form]
     model = build(lambda: Several(pack))
-    _, _, data = problem("MLP tanh")
+    _, _, data = problem("MLP tanh", samples=39)
 
     def value(parts, targets):
         a, b, c, weight, x = parts
@@ -260,7 +260,7 @@ def test_outputs_whose_tensors_cannot_be_found_are_refused():
 
 
 def test_a_loss_that_writes_into_the_outputs(right):
-    model, _, data = problem("MLP tanh")
+    model, _, data = problem("MLP tanh", samples=39)
 
     def written(outputs, targets):
         outputs *= 2.0

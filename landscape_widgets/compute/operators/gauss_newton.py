@@ -52,8 +52,8 @@ class GaussNewtonOperator(SymmetricOperator):
     derivative.
 
     Cost of a product, on a CPU: 1 (MLP) to 1.5 (transformer) gradient evaluations where the graphs could be kept
-    from an earlier product, 2 to 2.5 where they are built anew; convolutions with BatchNorm 2.5 and 5. That is
-    0.6 to 0.9 of the Hessian's, with as much memory: kept graphs hold the activations of a batch.
+    from an earlier product, 2 to 2.5 where they are built anew; convolutions with BatchNorm 2.5 and 4 to 5. That is
+    0.6 to 1 of the Hessian's, with as much memory: kept graphs hold the activations of a batch.
 
     Parameters
     ----------
