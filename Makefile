@@ -9,7 +9,7 @@ SOURCES := $(shell find js/src -type f) js/build.mjs js/package.json
 export OMP_WAIT_POLICY = PASSIVE
 export GOMP_SPINCOUNT = 0
 
-.PHONY: setup build demo test test-long lint types js python format measured screenshots right clean
+.PHONY: setup build demo test test-long lint types js python format measured operators screenshots right clean
 
 setup: $(VENV)/.installed $(BUNDLE)
 
@@ -71,3 +71,6 @@ screenshots: setup
 right: setup
 	$(PY) -m pytest -q tests/compute
 	$(PY) -m benchmarks.right
+
+operators: setup
+	$(PY) -m benchmarks.operators

@@ -13,10 +13,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.timeout(240))
+    """Mark the browser tests, and put them last: Playwright leaves an event loop running in the main thread."""
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.browser)
+        item.add_marker(pytest.mark.timeout(240))
+    items.sort(key=lambda item: item in ours)
 
 
 @pytest.fixture(scope="session")
@@ -45,22 +47,20 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def open_notebook(browser, server):
-    """Open a notebook of the given cells (or a copy of a file) on a page of its own."""
+    """Open a notebook of the given cells (or a copy of a file, or one that is there) on a page of its own."""
     pages = []
 
-    def opened(name, cells=None, source=None, width=1400, height=1100, dark=False):
+    def opened(name, cells=None, source=None, width=1400, height=1100, dark=False, kernel=True):
         path = server.root / f"{name}.ipynb"
         if source is not None:
             shutil.copy(source, path)
-        else:
+        elif cells is not None:
             write_notebook(path, cells)
         page = browser.new_page(viewport={"width": width, "height": height})
         pages.append(page)
-        notebook = NotebookPage(page, server, path.name)
+        notebook = NotebookPage(page, server, path.name, kernel)
         if dark:
-            notebook.page.evaluate(
-                "window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
-            )
+            notebook.theme("JupyterLab Dark")
         return notebook
 
     yield opened
