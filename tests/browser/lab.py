@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -26,7 +27,30 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 
+SETTINGS = {
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
+}
+
+COUNT_CONTEXTS = """
+window.lwContexts = {made: 0, lost: 0, left: 0};
+const getContext = HTMLCanvasElement.prototype.getContext;
+const seen = new WeakSet();
+HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
+  const context = getContext.call(this, kind, ...more);
+  if (context && kind.startsWith('webgl') && !seen.has(this)) {
+    seen.add(this);
+    window.lwContexts.made += 1;
+    this.addEventListener('webglcontextlost', () => { window.lwContexts[this.isConnected ? 'lost' : 'left'] += 1; });
+  }
+  return context;
+};
+"""
+"""Counts WebGL contexts: made, lost while on the page, and taken away from a canvas that had left the page."""
+
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "browser"
+
+AXE = Path(__file__).parents[2] / "js" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def chromium() -> str | None:
@@ -49,9 +73,10 @@ def start_server(root: Path) -> Server:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = root / "settings"
-    notify = settings / "@jupyterlab" / "apputils-extension"
-    notify.mkdir(parents=True)
-    (notify / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    for name, values in SETTINGS.items():
+        path = settings / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     command += [f"--port={port}", "--IdentityProvider.token=", "--expose-app-in-browser"]
     command += [f"--ServerApp.root_dir={root}", f"--LabApp.user_settings_dir={settings}"]
@@ -89,15 +114,18 @@ def message_type(payload: str | bytes) -> str:
 class NotebookPage:
     """One notebook open in JupyterLab."""
 
-    def __init__(self, page, server: Server, name: str) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, page, server: Server, name: str, kernel: bool = True) -> None:  # type: ignore[no-untyped-def]
         self.page = page
         self.errors: list[str] = []
         self.frames: list[tuple[str, int]] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("websocket", self._watch)
+        page.add_init_script(COUNT_CONTEXTS)
         page.goto(f"{server.url}/lab/workspaces/w{time.monotonic_ns()}/tree/{name}")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self.command("application:toggle-left-area")
+        if not kernel:
+            return
         page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.ready; }")
         page.wait_for_function(
             "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'",
@@ -133,6 +161,23 @@ class NotebookPage:
     def widgets(self):  # type: ignore[no-untyped-def]
         """Every explorer on the page."""
         return self.page.locator(".lw-explorer")
+
+    def theme(self, name: str) -> None:
+        """Change the theme and wait until the page has it."""
+        self.page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
+        light = "false" if "Dark" in name else "true"
+        self.page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light)
+
+    def violations(self) -> list[str]:
+        """What axe-core finds wrong inside the explorers."""
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate("axe.run({include: [['.lw-explorer']]}, {resultTypes: ['violations']})")
+        return [
+            f"{item['id']}: {node['html'][:200]} {node['failureSummary']}"
+            for item in found["violations"]
+            for node in item["nodes"]
+        ]
 
     def screenshot(self, name: str) -> Path:
         """Keep a picture of the page as an artefact."""

@@ -103,6 +103,14 @@ def test_hessian_directions_and_verdict(notebook):
     notebook.screenshot("explorer-hessian")
 
 
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_accessibility(notebook, theme):
+    notebook.theme(theme)
+    dark = "dark" if "Dark" in theme else "light"
+    expect(notebook.widgets().first).to_have_attribute("data-theme", dark)
+    assert "\n".join(notebook.violations()) == ""
+
+
 def test_views_switch(notebook):
     explorer = notebook.widgets().first
     explorer.get_by_role("radio", name="Contour").check()

@@ -53,7 +53,7 @@ export function statusLine(
   const jobs = h("div", { class: "lw-jobs" }, picture.element, eigenpairs.element);
   eigenpairs.element.classList.add("lw-thin");
   return {
-    element: h("footer", { class: "lw-status" }, jobs, note),
+    element: h("div", { class: "lw-status" }, jobs, note),
     set(drawn, found, footer) {
       picture.set(drawn);
       eigenpairs.set(found);

@@ -98,5 +98,10 @@ function arrange(parts: ReturnType<typeof build>): HTMLElement {
 }
 
 function section(title: string, ...children: readonly HTMLElement[]): HTMLElement {
-  return h("section", { "aria-label": title }, h("h3", {}, title), ...children);
+  return h(
+    "div",
+    { class: "lw-section", role: "group", "aria-label": title },
+    h("h3", {}, title),
+    ...children,
+  );
 }

@@ -48,7 +48,7 @@ export function header({ onView, onReset, onFull }: HeaderActions, signal: Abort
   full.setAttribute("aria-pressed", "false");
   return {
     element: h(
-      "header",
+      "div",
       { class: "lw-bar" },
       h("div", { class: "lw-words" }, h("strong", { class: "lw-title" }, "Loss landscape"), words),
       h("div", { class: "lw-tools" }, view.element, height.element, reset, full),

@@ -22,7 +22,7 @@ const ROOMY = 600;
 const WORDS = ["title", "subtitle", "footer"] as const;
 
 export class ExplorerView {
-  readonly #root = h("div", { class: "lw-explorer" });
+  readonly #root = h("div", { class: "lw-explorer", role: "group", "aria-label": "Loss landscape" });
   readonly #host = h("div", { class: "lw-plot", tabindex: "0", role: "application" });
   readonly #session: Session;
   readonly #plot: Plot;
