@@ -30,6 +30,9 @@ from landscape_widgets.session.verdict import verdict
 KEPT_SURFACES = 8
 """Surfaces of one plane kept for reuse."""
 
+MAX_PRODUCTS = 1000
+"""Budget of Hessian-vector products for the eigenpairs of one widget."""
+
 REPORT_SECONDS = 0.1
 """Least time between two reports of moving eigenpairs."""
 
@@ -105,9 +108,9 @@ class Session:
         self.scheduler, self.outbox, self.listener = scheduler, outbox, listener
         self.given = list(given)
         largest = min(largest, objective.size)
-        self._lanczos = Lanczos(
-            self.operator, largest, min(smallest, objective.size - largest), tol=tol, seed=seed, max_products=500
-        )
+        smallest = min(smallest, objective.size - largest)
+        self._lanczos = Lanczos(self.operator, largest, smallest, tol=tol, seed=seed, max_products=MAX_PRODUCTS)
+        self.eigenpair_indices = (*range(largest), *range(-smallest, 0))
         self.pairs: Eigenpairs | None = None
         self.newest_pairs: Eigenpairs | None = None
         self.run: Run | None = None

@@ -27,6 +27,9 @@ def explore(
     title: str = "",
     layout: Any = None,
     executor: Executor | None = None,
+    largest: int = 1,
+    smallest: int = 1,
+    tol: float = 1e-3,
     **options: Any,
 ) -> LandscapeExplorer:
     """Explore the loss landscape around a model; display the returned widget.
@@ -42,6 +45,7 @@ def explore(
     scale : "filter" (relative to filter norms), "unit" (parameter distance) or "raw" (Gaussian steps).
     seed : of the α direction if random; β takes the next one.
     view, height, title, layout : how it is shown.
+    largest, smallest, tol : eigenpairs offered from each end of the Hessian's spectrum, and their tolerance.
     executor : threads that evaluate the points; None: two to four of this process, shared by all explorers.
     options : further keywords of `Objective`.
 
@@ -67,4 +71,13 @@ def explore(
     }
     if layout is not None:
         state["layout"] = layout
-    return LandscapeExplorer(objective, title=title, executor=executor, directions=directions, **state)
+    return LandscapeExplorer(
+        objective,
+        title=title,
+        executor=executor,
+        largest=largest,
+        smallest=smallest,
+        tol=tol,
+        directions=directions,
+        **state,
+    )

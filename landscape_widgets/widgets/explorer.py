@@ -31,10 +31,11 @@ from landscape_widgets.protocol.messages import (
 from landscape_widgets.results import Direction, Eigenpairs, Surface
 from landscape_widgets.session.dispatch import Dispatcher
 from landscape_widgets.session.model import Objective
+from landscape_widgets.session.offers import offered
 from landscape_widgets.session.outbox import TileOutbox
 from landscape_widgets.session.scheduler import default_scheduler
 from landscape_widgets.session.session import Session, pair_messages
-from landscape_widgets.session.settings import EXTENTS, RESOLUTIONS, describe_axis, parse_axis
+from landscape_widgets.session.settings import describe_axis, parse_axis
 from landscape_widgets.widgets.arguments import reject_unknown
 from landscape_widgets.widgets.library import library, loader
 from landscape_widgets.widgets.static_view import StaticView
@@ -78,25 +79,17 @@ class LandscapeExplorer(anywidget.AnyWidget):
     pairs = traitlets.Any(None, allow_none=True, help="the newest finished Eigenpairs")
     error = traitlets.Any(None, allow_none=True, help="the last error message, or None")
 
-    def __init__(
-        self,
-        objective: Objective,
-        *,
-        title: str = "",
-        executor: concurrent.futures.Executor | None = None,
-        **state: Any,
-    ) -> None:
-        reject_unknown("LandscapeExplorer", state, [*_STATE, "layout"])
+    def __init__(self, objective: Objective, *, title: str = "", **options: Any) -> None:
+        reject_unknown("LandscapeExplorer", options, [*_STATE, *_COMPUTING, "layout"])
+        computing = {name: options.pop(name) for name in _COMPUTING if name in options}
         self._session: Session | None = None
-        self._applying = False
-        self._started = False
-        self._seen = False
+        self._applying = self._started = self._seen = False
         self._picture_error: LandscapeError | None = None
         custom: list[Direction] = []
-        seed = int(state.pop("seed", 0))
-        given = state.pop("directions", None) or ("random", "random")
+        seed = int(options.pop("seed", 0))
+        given = options.pop("directions", None) or ("random", "random")
         axes = _parse_pair(given, seed, custom, objective)
-        _check_window(state.get("extent", 1.0), state.get("resolution", 49))
+        _check_window(options.get("extent", 1.0), options.get("resolution", 49))
         super().__init__(
             library=library(),
             title=title or objective.name,
@@ -104,23 +97,30 @@ class LandscapeExplorer(anywidget.AnyWidget):
             footer=_footer(objective),
             seed=seed,
             directions=tuple(describe_axis(axis) for axis in axes),
-            **state,
+            **options,
         )
         self.objective = objective
-        self._axes = axes
-        self._custom = custom
+        self._axes, self._custom = axes, custom
         self._view = StaticView(self._widget_bundle, self._png, self.__repr__)
-        scheduler = default_scheduler()
-        self._scheduler = scheduler
-        self._outbox = TileOutbox(self._deliver, call_later=scheduler.call_later)
-        self._session = Session(
-            objective, scheduler=scheduler, outbox=self._outbox, listener=self, given=custom, executor=executor
-        )
-        self.options = _options(custom, self.extent, self.resolution)
-        self.settings = encode(self._settings())
-        dispatcher = Dispatcher(self._handlers(), self._outbox.post, scheduler.call)
-        self.on_msg(lambda _widget, content, buffers: dispatcher(content, buffers))
+        self._connect(computing)
         self.observe(self._changed, names=["extent", "resolution", "scale", "seed", "directions"])
+
+    def _connect(self, computing: Mapping[str, Any]) -> None:
+        """Join the scheduler, the way to the page and the session."""
+        self._scheduler = default_scheduler()
+        self._outbox = TileOutbox(self._deliver, call_later=self._scheduler.call_later)
+        self._session = Session(
+            self.objective,
+            scheduler=self._scheduler,
+            outbox=self._outbox,
+            listener=self,
+            given=self._custom,
+            **computing,
+        )
+        self.options = offered(self._session, self.extent, self.resolution)
+        self.settings = encode(self._settings())
+        dispatcher = Dispatcher(self._handlers(), self._outbox.post, self._scheduler.call)
+        self.on_msg(lambda _widget, content, buffers: dispatcher(content, buffers))
 
     # ------------------------------------------------------------ for users
 
@@ -347,6 +347,7 @@ class LandscapeExplorer(anywidget.AnyWidget):
         return dict(bundle[0] if isinstance(bundle, tuple) else bundle)
 
 
+_COMPUTING = ("executor", "largest", "smallest", "tol")
 _STATE = ("extent", "resolution", "scale", "seed", "directions", "view", "height")
 
 
@@ -371,20 +372,6 @@ def _check_window(extent: Any, resolution: Any) -> None:
             f"expected resolution from {MIN_RESOLUTION} to {MAX_RESOLUTION} points an axis, got {resolution!r}",
             "use for example 49",
         )
-
-
-def _options(custom: list[Direction], extent: float, resolution: int) -> dict[str, Any]:
-    sources = [
-        {"source": "random", "index": 0, "label": "Random"},
-        {"source": "hessian", "index": 0, "label": "Hessian λ_max"},
-        {"source": "hessian", "index": -1, "label": "Hessian λ_min"},
-    ]
-    sources += [{"source": "custom", "index": place, "label": item.label} for place, item in enumerate(custom)]
-    return {
-        "extents": sorted({*EXTENTS, float(extent)}),
-        "resolutions": sorted({*RESOLUTIONS, int(resolution)}),
-        "sources": sources,
-    }
 
 
 def _subtitle(objective: Objective) -> str:

@@ -264,3 +264,17 @@ def test_a_loss_without_second_derivatives_still_has_a_surface():
         explorer.wait(60)
     assert explorer.surface is surface
     explorer.close()
+
+
+def test_more_eigenpairs_are_offered_and_drawn(objective):
+    explorer = lw.explore(objective, largest=2, smallest=2, directions=(1, -2), scale="unit", resolution=7)
+    labels = [source["label"] for source in explorer.options["sources"]]
+    assert labels == ["Random", "Hessian λ_max", "Hessian λ_2", "Hessian λ_min+1", "Hessian λ_min"]
+    surface = explorer.wait(60)
+    assert [axis.label for axis in surface.axes] == ["Hessian λ_2", "Hessian λ_min+1"]
+    dense = np.linalg.eigvalsh(HessianOperator(objective).to_dense())
+    np.testing.assert_allclose(explorer.pairs.values, dense[[-1, -2, 1, 0]], rtol=1e-3)
+    explorer.directions = (5, "λ_min")
+    with pytest.raises(lw.LandscapeError, match="expected an eigenpair index within the 4 computed, got 5"):
+        explorer.wait(60)
+    explorer.close()
