@@ -95,7 +95,7 @@ class Session:
         scheduler: Scheduler,
         outbox: TileOutbox,
         listener: Listener,
-        given: Sequence[Direction] = (),
+        given: Sequence[Direction] = (),  # shared: the widget may add to it
         largest: int = 1,
         smallest: int = 1,
         tol: float = 1e-3,
@@ -106,7 +106,7 @@ class Session:
         self.objective = objective
         self.operator = HessianOperator(objective)
         self.scheduler, self.outbox, self.listener = scheduler, outbox, listener
-        self.given = list(given)
+        self.given = given
         largest = min(largest, objective.size)
         smallest = min(smallest, objective.size - largest)
         self._lanczos = Lanczos(self.operator, largest, smallest, tol=tol, seed=seed, max_products=MAX_PRODUCTS)

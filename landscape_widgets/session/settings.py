@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from landscape_widgets.compute import directions
@@ -58,10 +58,18 @@ def _direction(
     return directions.rescale(directions.hessian(pairs, (choice.index,))[0], objective, scale)
 
 
+_NUMBERED: Mapping[str, Callable[[int], AxisChoice]] = {
+    "random": lambda number: AxisChoice("random", seed=number),
+    "eigenvector": lambda number: AxisChoice("hessian", index=number),
+    "custom": lambda number: AxisChoice("custom", index=number),
+}
+
+
 def parse_axis(value: Any, seed: int, custom: list[Direction], objective: Objective) -> AxisChoice:
     """Read what a user may say for an axis; a vector is appended to `custom`.
 
-    "random", "random 7", "λ_max" or "max", "λ_min" or "min", an eigenpair index, a `Direction`, a flat vector.
+    "random", "random 7", "λ_max" or "max", "λ_min" or "min", "eigenvector 1" or an index, "custom 0",
+    a `Direction`, a flat vector.
     """
     if isinstance(value, AxisChoice):
         return value
@@ -76,8 +84,10 @@ def parse_axis(value: Any, seed: int, custom: list[Direction], objective: Object
     names = {"λ_max": 0, "max": 0, "hessian": 0, "λ_min": -1, "min": -1}
     if len(words) == 1 and words[0] in names:
         return AxisChoice("hessian", index=names[words[0]])
-    if words and words[0] == "random" and len(words) <= 2 and all(word.isdigit() for word in words[1:]):
-        return AxisChoice("random", seed=int(words[1]) if len(words) == 2 else seed)
+    if words == ["random"]:
+        return AxisChoice("random", seed=seed)
+    if len(words) == 2 and words[0] in _NUMBERED and words[1].removeprefix("-").isdigit():
+        return _NUMBERED[words[0]](int(words[1]))
     raise InputError(
         f"expected a direction, got {value[:80]!r}", 'use "random", "random 7", "λ_max", "λ_min", an index or a vector'
     )
@@ -92,5 +102,5 @@ def describe_axis(choice: AxisChoice) -> str:
     if choice.source == "random":
         return f"random {choice.seed}"
     if choice.source == "hessian":
-        return {0: "λ_max", -1: "λ_min"}.get(choice.index, f"λ index {choice.index}")
+        return {0: "λ_max", -1: "λ_min"}.get(choice.index, f"eigenvector {choice.index}")
     return f"custom {choice.index}"

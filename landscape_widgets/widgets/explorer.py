@@ -273,6 +273,7 @@ class LandscapeExplorer(anywidget.AnyWidget):
             self._axes = (_reseeded(alpha, self.seed), _reseeded(beta, self.seed + 1))
         elif change["name"] == "directions":
             self._axes = _parse_pair(change["new"], self.seed, self._custom, self.objective)
+            self.options = offered(self._open_session(), self.extent, self.resolution)
         if self._started:
             settings, session = self._settings(), self._open_session()
             self._scheduler.call(lambda: session.request_picture(f"kernel-{next(_requests)}", settings))

@@ -278,3 +278,19 @@ def test_more_eigenpairs_are_offered_and_drawn(objective):
     with pytest.raises(lw.LandscapeError, match="expected an eigenpair index within the 4 computed, got 5"):
         explorer.wait(60)
     explorer.close()
+
+
+def test_own_vectors_may_come_later(explorer, objective):
+    explorer.wait(60)
+    one, two = np.eye(objective.size)[:2]
+    explorer.directions = (one, lw.Direction(two, "mine", "raw", "parameter distance"))
+    surface = explorer.wait(60)
+    assert [axis.label for axis in surface.axes] == ["custom, raw", "mine"]
+    centre = objective.center.numpy()
+    assert surface.loss[6, 0] == pytest.approx(objective.loss(centre - one + two), rel=1e-12)
+    assert [source["label"] for source in explorer.options["sources"]][-2:] == ["custom, raw", "mine"]
+    named = explorer.directions
+    explorer.directions = ("random", "random")
+    explorer.wait(60)
+    explorer.directions = named
+    assert [axis.label for axis in explorer.wait(60).axes] == ["custom, raw", "mine"]
