@@ -69,7 +69,7 @@ class Source:
 
     def fill(self, out: Float[np.ndarray, " m"], start: int) -> None:
         """Write elements start, start + 1, … of the flat vector into `out`, float64."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must define fill()")
 
     def address(self) -> frozenset[int]:
         """Where its parameters lie in the caller's memory."""

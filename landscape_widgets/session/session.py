@@ -24,7 +24,7 @@ from landscape_widgets.session.frames import make_frame
 from landscape_widgets.session.outbox import TileOutbox
 from landscape_widgets.session.picture import Update, newly_known, picture_steps
 from landscape_widgets.session.scheduler import Job, JobEnd, Scheduler
-from landscape_widgets.session.settings import needs_eigenpairs, plane
+from landscape_widgets.session.settings import check_offered, needs_eigenpairs, plane
 from landscape_widgets.session.verdict import verdict
 
 KEPT_SURFACES = 8
@@ -126,7 +126,12 @@ class Session:
     # ------------------------------------------------------------ requests
 
     def request_picture(self, id: str, settings: PictureSettings) -> None:
-        """Begin a picture; an earlier one ends as cancelled."""
+        """Begin a picture; an earlier one ends as cancelled. Directions not offered change nothing."""
+        try:
+            check_offered(settings, len(self.given), len(self.eigenpair_indices))
+        except LandscapeError as error:
+            self._failed(error_reply(error, id, "picture"))
+            return
         self._supersede()
         self._runs += 1
         run = Run(id, self._runs, settings)

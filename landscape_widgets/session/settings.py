@@ -27,6 +27,25 @@ def needs_eigenpairs(settings: PictureSettings) -> bool:
     return "hessian" in (settings.alpha.source, settings.beta.source)
 
 
+def check_offered(settings: PictureSettings, given: int, eigenpairs: int) -> None:
+    """Raise `InputError` where an axis is none of the `given` directions or of the `eigenpairs` to be computed.
+
+    >>> check_offered(PictureSettings(AxisChoice("hessian", index=5), AxisChoice("random"), "unit", 1.0, 7), 0, 2)
+    Traceback (most recent call last):
+    landscape_widgets.errors.InputError: expected one of the 2 eigenpairs computed, got index 5...
+    """
+    for choice in (settings.alpha, settings.beta):
+        if choice.source == "custom" and not 0 <= choice.index < given:
+            raise InputError(
+                f"expected one of {given} given directions, got number {choice.index}", "pass directions= to explore()"
+            )
+        if choice.source == "hessian" and not -eigenpairs <= choice.index < eigenpairs:
+            raise InputError(
+                f"expected one of the {eigenpairs} eigenpairs computed, got index {choice.index}",
+                "pass largest= and smallest= to explore()",
+            )
+
+
 def plane(
     settings: PictureSettings, objective: Objective, pairs: Eigenpairs | None, given: Sequence[Direction]
 ) -> tuple[Direction, Direction]:
@@ -47,11 +66,6 @@ def _direction(
     if choice.source == "random":
         return directions.random(objective, choice.seed, None if scale == "raw" else scale)
     if choice.source == "custom":
-        if not 0 <= choice.index < len(given):
-            raise InputError(
-                f"expected one of {len(given)} given directions, got number {choice.index}",
-                "pass directions= to explore()",
-            )
         return given[choice.index]
     if pairs is None:
         raise InputError("expected Hessian directions to be computed, got none", "wait for them")

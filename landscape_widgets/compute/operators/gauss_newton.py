@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +11,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from landscape_widgets.compute.data import Batch
-from landscape_widgets.compute.objective import Objective
-from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
-from landscape_widgets.compute.operators.retained import RetainedGraphs, derivative, refuse_unsound
+from landscape_widgets.compute.operators.graph_operator import GraphOperator
+from landscape_widgets.compute.operators.retained import derivative, refuse_unsound
 from landscape_widgets.compute.parameters import Replica
 from landscape_widgets.compute.probe import graph_nodes
 from landscape_widgets.errors import ModelError
@@ -39,7 +37,7 @@ class GaussNewtonGraph:
     parameters: list[Tensor]
 
 
-class GaussNewtonOperator(SymmetricOperator):
+class GaussNewtonOperator(GraphOperator[GaussNewtonGraph]):
     """The generalised Gauss-Newton matrix G of an objective: the Hessian without the model's own curvature.
 
     G = Σ_b w_b/W · J_bᵀ H_ℓ,b J_b, with J the Jacobian of the outputs in the parameters and H_ℓ the Hessian of
@@ -76,26 +74,6 @@ class GaussNewtonOperator(SymmetricOperator):
     >>> G @ torch.tensor([1.0, 0.0])
     tensor([2., 4.])
     """
-
-    def __init__(self, objective: Objective, theta: Any = None, *, graph_memory: int = 2**30) -> None:
-        self.objective = objective
-        self.theta = objective.center if theta is None else objective.vector(theta, "theta").clone()
-        self.size, self.dtype, self.device = objective.size, objective.dtype, objective.device
-        self._graphs = RetainedGraphs(objective, self.theta, graph_memory, self._build)
-
-    @property
-    def question(self) -> dict[str, Any]:
-        """What matrix this is, in plain values."""
-        return {**super().question, "objective": self.objective.question}
-
-    def product_steps(self, vector: Tensor, partial: PartialProduct | None = None) -> Steps:
-        """Compute Gv, yielding after every batch."""
-        return self.block_steps(vector, range(len(self.objective.layout.blocks)), partial)
-
-    def block_steps(self, vector: Tensor, chosen: Sequence[int], partial: PartialProduct | None = None) -> Steps:
-        """Multiply the diagonal block of the `chosen` parameter tensors (indices) and a vector of its size."""
-        pieces = self.objective.layout.split_chosen(vector, chosen)
-        return self._graphs.product_steps(vector, partial, functools.partial(self._multiply, chosen, pieces))
 
     def _multiply(self, chosen: Sequence[int], pieces: list[Tensor], graph: GaussNewtonGraph, kept: bool) -> Tensor:
         pushed = derivative([graph.pullbacks[index] for index in chosen], graph.cotangents, pieces, kept)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from landscape_widgets.compute.data import Batch
-from landscape_widgets.compute.objective import Objective
-from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
-from landscape_widgets.compute.operators.retained import RetainedGraphs, derivative, refuse_unsound
+from landscape_widgets.compute.operators.graph_operator import GraphOperator
+from landscape_widgets.compute.operators.retained import derivative, refuse_unsound
 from landscape_widgets.compute.parameters import Replica
 
 
@@ -25,7 +22,7 @@ class GradientGraph:
     parameters: list[Tensor]
 
 
-class HessianOperator(SymmetricOperator):
+class HessianOperator(GraphOperator[GradientGraph]):
     """The Hessian H = ∇²L(θ) of an objective, as an operator: Hv = ∇(∇L · v).
 
     Cost of a product, on a CPU: about two gradient evaluations where the graph of the gradient could be kept
@@ -51,26 +48,6 @@ class HessianOperator(SymmetricOperator):
     >>> H @ torch.tensor([1.0, 0.0])
     tensor([2., 4.])
     """
-
-    def __init__(self, objective: Objective, theta: Any = None, *, graph_memory: int = 2**30) -> None:
-        self.objective = objective
-        self.theta = objective.center if theta is None else objective.vector(theta, "theta").clone()
-        self.size, self.dtype, self.device = objective.size, objective.dtype, objective.device
-        self._graphs = RetainedGraphs(objective, self.theta, graph_memory, self._build)
-
-    @property
-    def question(self) -> dict[str, Any]:
-        """What matrix this is, in plain values."""
-        return {**super().question, "objective": self.objective.question}
-
-    def product_steps(self, vector: Tensor, partial: PartialProduct | None = None) -> Steps:
-        """Compute Hv, yielding after every batch."""
-        return self.block_steps(vector, range(len(self.objective.layout.blocks)), partial)
-
-    def block_steps(self, vector: Tensor, chosen: Sequence[int], partial: PartialProduct | None = None) -> Steps:
-        """Multiply the diagonal block of the `chosen` parameter tensors (indices) and a vector of its size."""
-        pieces = self.objective.layout.split_chosen(vector, chosen)
-        return self._graphs.product_steps(vector, partial, functools.partial(self._multiply, chosen, pieces))
 
     def _multiply(self, chosen: Sequence[int], pieces: list[Tensor], graph: GradientGraph, kept: bool) -> Tensor:
         gradients = [graph.gradients[index] for index in chosen]
