@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -38,6 +39,20 @@ def test_sdist_and_wheel_hold_the_bundle(built):
         assert archive.getinfo(BUNDLE).file_size > 500_000
         assert "landscape_widgets/py.typed" in names
         assert all(name.startswith("landscape_widgets") for name in names)
+
+
+def test_a_fresh_checkout_builds_its_bundle(tmp_path):
+    tracked = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, check=True)
+    for name in tracked.stdout.rstrip("\0").split("\0"):
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+    assert not (tmp_path / BUNDLE).exists()
+    (tmp_path / "js" / "node_modules").symlink_to(ROOT / "js" / "node_modules")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", "out", "."]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    with zipfile.ZipFile(next((tmp_path / "out").glob("*.whl"))) as archive:
+        assert archive.getinfo(BUNDLE).file_size > 500_000
 
 
 def test_installed_wheel_works_without_the_checkout(built, tmp_path):
