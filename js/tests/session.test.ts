@@ -90,6 +90,13 @@ describe("a picture", () => {
     expect(session.state.verdict).toEqual(verdict);
   });
 
+  it("has the verdict that comes with the Hessian's ends after it", () => {
+    kernel.tile({ run: 1, seq: 0, frame: FRAME, points: ALL });
+    const verdict = { title: "A saddle", text: "", tone: "saddle" } as const;
+    kernel.result("eigenpairs", "eigenpairs", { verdict });
+    expect(session.state.verdict).toEqual(verdict);
+  });
+
   it("that was joined in its midst is asked for again, once", () => {
     const hello = kernel.last("hello").id as string;
     kernel.result(hello, "hello");
@@ -127,6 +134,12 @@ describe("our own request", () => {
     kernel.reply({ kind: "error", id: second, purpose: "picture", message: "no", advice: "yes" });
     expect(session.state.wanted).toBeNull();
     expect([...session.state.pending.values()]).not.toContain("picture");
+  });
+
+  it("that is refused leaves the kernel's settings", () => {
+    const id = ask(4);
+    kernel.reply({ kind: "error", id, purpose: "picture", message: "no", advice: "yes" });
+    expect(session.settings.extent).toBe(SETTINGS.extent);
   });
 
   it("carries the settings; the kernel's do not overwrite it meanwhile", () => {

@@ -32,7 +32,7 @@ def check_offered(settings: PictureSettings, given: int, eigenpairs: int) -> Non
 
     >>> check_offered(PictureSettings(AxisChoice("hessian", index=5), AxisChoice("random"), "unit", 1.0, 7), 0, 2)
     Traceback (most recent call last):
-    landscape_widgets.errors.InputError: expected one of the 2 eigenpairs computed, got index 5...
+    landscape_widgets.errors.InputError: expected an eigenpair index within the 2 computed, got 5...
     """
     for choice in (settings.alpha, settings.beta):
         if choice.source == "custom" and not 0 <= choice.index < given:
@@ -41,7 +41,7 @@ def check_offered(settings: PictureSettings, given: int, eigenpairs: int) -> Non
             )
         if choice.source == "hessian" and not -eigenpairs <= choice.index < eigenpairs:
             raise InputError(
-                f"expected one of the {eigenpairs} eigenpairs computed, got index {choice.index}",
+                f"expected an eigenpair index within the {eigenpairs} computed, got {choice.index}",
                 "pass largest= and smallest= to explore()",
             )
 

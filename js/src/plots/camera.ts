@@ -19,11 +19,14 @@ export const HOME: Camera = {
   up: { x: 0, y: 0, z: 1 },
 };
 
-const WIDE = 1.42;
+const WIDE = 1.19;
+/** What the words beside the surface take of the width, in pixels: they do not shrink with it. */
+const LABELS = 120;
 
-/** Home for a plot of this width by height: a narrow one is seen from farther away, so that nothing is cut off. */
-export function homeFor(aspect: number): Camera {
-  return aspect > 0 && aspect < WIDE ? zoom(HOME, WIDE / aspect) : HOME;
+/** Home for a plot of this size: a narrow one is seen from farther away, so that nothing is cut off. */
+export function homeFor(width: number, height: number): Camera {
+  const aspect = Math.max(width - LABELS, 1) / Math.max(height, 1);
+  return aspect < WIDE ? zoom(HOME, Math.min(WIDE / aspect, 3)) : HOME;
 }
 
 const STEEPEST = (85 * Math.PI) / 180;

@@ -141,7 +141,7 @@ export class Plot {
   }
 
   #camera(): Camera {
-    return this.#moved ?? homeFor(this.host.clientWidth / Math.max(this.host.clientHeight, 1));
+    return this.#moved ?? homeFor(this.host.clientWidth, this.host.clientHeight);
   }
 
   #look(camera: Camera | null): void {

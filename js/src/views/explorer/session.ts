@@ -119,8 +119,8 @@ export class Session {
     }
     if (this.state.wanted === null) {
       if (this.state.missed !== null) this.#lookFor(this.state.missed);
-      if (message.kind === "result" && message.purpose === "picture")
-        this.settings = readSettings(this.model);
+      const ended = message.kind === "result" || message.kind === "error";
+      if (ended && message.purpose === "picture") this.settings = readSettings(this.model);
     }
     this.onChange();
   }

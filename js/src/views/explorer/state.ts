@@ -187,7 +187,8 @@ function settle(state: ExplorerState, id: string | null): ExplorerState {
 
 function noteResult(state: ExplorerState, result: Result): ExplorerState {
   const next = { ...settle(state, result.id), pairs: newerPairs(state, result.pairs) };
-  if (result.purpose === "eigenpairs") return { ...next, eigen: null, eigenEnd: result };
+  if (result.purpose === "eigenpairs")
+    return { ...next, eigen: null, eigenEnd: result, verdict: result.verdict ?? next.verdict };
   if (result.purpose !== "picture" || state.picture === null || result.id !== state.picture.id) return next;
   const picture = { ...state.picture, end: result, secondsLeft: null };
   const succeeded = picture.done >= picture.total;
