@@ -317,8 +317,7 @@ class Session:
             outcome.advice,
             evaluations=0 if run.surface is None else run.surface.evaluations,
             seconds=time.perf_counter() - run.started,
-            verdict=self._verdict(run.curvature),
-        )
+        )  # without a verdict: it may wait for acks, and one from before the eigenpairs would come after theirs
 
     # ------------------------------------------------------------ eigenpairs
 
