@@ -124,7 +124,8 @@ function layoutOf(scene: Scene): Attributes {
       aspectmode: "manual",
       aspectratio: { x: 1.2, y: 1.2, z: 0.72 },
       dragmode: "orbit",
-      annotations: centreInside(scene) ? [annotation(scene, hi + 0.06 * spread)] : [],
+      // Just inside the axis: at its very end, rounding would decide whether plotly leaves the label out.
+      annotations: centreInside(scene) ? [annotation(scene, hi + 0.055 * spread)] : [],
     },
   };
 }
