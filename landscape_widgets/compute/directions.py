@@ -106,10 +106,18 @@ def eigen_label(pairs: Eigenpairs, index: int) -> str:
     """What an eigenvector is called: "Hessian λ_max", "Hessian λ_2", "Hessian λ_min"."""
     count = len(pairs.values)
     position = index % count
-    if position < pairs.largest:
-        return "Hessian λ_max" if position == 0 else f"Hessian λ_{position + 1}"
-    from_bottom = count - position
-    return "Hessian λ_min" if from_bottom == 1 else f"Hessian λ_min+{from_bottom - 1}"
+    return f"Hessian {eigenvalue_name(position if position < pairs.largest else position - count)}"
+
+
+def eigenvalue_name(index: int) -> str:
+    """What the eigenvalue of an index is called, from the top (0, 1, …) or from the bottom (-1, -2, …).
+
+    >>> [eigenvalue_name(index) for index in (0, 1, -2, -1)]
+    ['λ_max', 'λ_2', 'λ_min+1', 'λ_min']
+    """
+    if index >= 0:
+        return "λ_max" if index == 0 else f"λ_{index + 1}"
+    return "λ_min" if index == -1 else f"λ_min+{-index - 1}"
 
 
 def gradient(objective: Objective, normalize: str | None = "unit") -> Direction:

@@ -10,7 +10,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from landscape_widgets.compute.objective import Objective
+from landscape_widgets.compute.objective import Objective, finished
 from landscape_widgets.compute.operators.base import SymmetricOperator
 from landscape_widgets.compute.parameters import real_tensor
 from landscape_widgets.errors import InputError
@@ -41,13 +41,7 @@ def slice_curvature(
     >>> found.A, found.B, found.C, found.kind
     (2.0, 0.0, -1.0, 'saddle')
     """
-    steps = slice_curvature_steps(operator, directions)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: SliceCurvature = end.value
-            return result
+    return finished(slice_curvature_steps(operator, directions))
 
 
 def slice_curvature_steps(
