@@ -18,8 +18,8 @@ from landscape_widgets.results import (
     SliceCurvature,
     Surface,
     Trajectory,
-    _all_results,
 )
+from landscape_widgets.results.base import _all_results
 
 AXES = (Axis("random, seed 0", "filter", "filter norms", 0, 1.25), Axis("Hessian λ_max", "unit", "parameter distance"))
 QUESTION = {"computation": "GridEvaluator", "extent": [[-1.0, 1.0]], "nested": {"tol": float("inf"), "none": None}}
