@@ -24,12 +24,15 @@ from landscape_widgets.protocol.messages import (
     Ack,
     ArrayHeader,
     Cancel,
+    CurvesRequest,
+    Goodbye,
     Hello,
+    Pause,
     PictureRequest,
     SettingsRequest,
 )
 
-FromPage: TypeAlias = Hello | PictureRequest | SettingsRequest | Cancel | Ack
+FromPage: TypeAlias = Hello | Goodbye | PictureRequest | CurvesRequest | SettingsRequest | Cancel | Pause | Ack
 """Any message that the page may send."""
 
 _ADVICE = "reload the page; if the error stays, the page and the kernel do not fit together: report it with this text"

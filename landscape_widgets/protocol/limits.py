@@ -19,7 +19,13 @@ MAX_RESOLUTION = 513
 
 MIN_EXTENT = 1e-6
 MAX_EXTENT = 1e6
-"""Half the width of an axis, in its unit."""
+"""Half the width of an axis, in its unit; its ends lie within the largest."""
+
+MAX_BAND = 128
+"""Random directions in a band of curves."""
+
+MAX_CURVES = 12
+"""Directions drawn as curves of their own."""
 
 MIN_SEED = 0
 MAX_SEED = 2**63 - 1
@@ -31,7 +37,11 @@ MAX_INDEX = 1000
 
 BOUNDS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("PictureSettings", "resolution"): (MIN_RESOLUTION, MAX_RESOLUTION),
-    ("PictureSettings", "extent"): (MIN_EXTENT, MAX_EXTENT),
+    ("Range", "lo"): (-MAX_EXTENT, MAX_EXTENT),
+    ("Range", "hi"): (-MAX_EXTENT, MAX_EXTENT),
+    ("CurveSettings", "seeds"): (0, MAX_BAND),
+    ("CurveSettings", "seed"): (MIN_SEED, MAX_SEED),
+    ("CurveSettings", "points"): (MIN_RESOLUTION, MAX_RESOLUTION),
     ("AxisChoice", "seed"): (MIN_SEED, MAX_SEED),
     ("AxisChoice", "index"): (MIN_INDEX, MAX_INDEX),
 }

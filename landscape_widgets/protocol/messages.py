@@ -16,10 +16,12 @@ MAX_UNACKNOWLEDGED = 2
 """Tiles in flight to a page; further ones are merged until an `Ack` comes."""
 
 Scale = Literal["unit", "filter", "raw"]
-Source = Literal["random", "hessian", "custom"]
-View = Literal["surface", "contour", "curves"]
+Source = Literal["random", "hessian", "gradient", "trajectory", "model", "custom"]
+View = Literal["surface", "contour", "both", "curves"]
 Height = Literal["log", "linear"]
-Purpose = Literal["hello", "picture", "eigenpairs", "settings"]
+Colours = Literal["viridis", "cividis", "magma"]
+Purpose = Literal["hello", "picture", "eigenpairs", "curves", "settings"]
+Work = Literal["picture", "eigenpairs", "curves"]
 Tone = Literal["minimum", "maximum", "saddle", "flat", "unknown"]
 
 
@@ -28,11 +30,24 @@ Tone = Literal["minimum", "maximum", "saddle", "flat", "unknown"]
 
 @dataclasses.dataclass(frozen=True)
 class AxisChoice:
-    """What an axis shows: a random direction by seed, the index-th eigenvector (-1: the smallest), or a given one."""
+    """What an axis shows: a random direction by seed, or the index-th of a source, and its normalisation.
+
+    Eigenvectors count from 0 at the largest eigenvalue, from -1 at the smallest; trajectory components, other models
+    and given directions count from 0.
+    """
 
     source: Source
     seed: int = 0
     index: int = 0
+    scale: Scale = "filter"
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """The ends of an axis, in its unit; the model is at 0."""
+
+    lo: float
+    hi: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +56,21 @@ class PictureSettings:
 
     alpha: AxisChoice
     beta: AxisChoice
-    scale: Scale
-    extent: float
+    alpha_range: Range
+    beta_range: Range
     resolution: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CurveSettings:
+    """Cuts through the model: one along each choice, and a band over `seeds` random directions of a scale."""
+
+    choices: tuple[AxisChoice, ...]
+    seeds: int
+    seed: int
+    scale: Scale
+    range: Range
+    points: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,26 +79,53 @@ class ViewSettings:
 
     view: View
     height: Height
+    colours: Colours = "viridis"
 
 
 @dataclasses.dataclass(frozen=True)
 class Hello:
-    """A view is listening: the kernel answers with a result, then replays the picture and the eigenpairs it has."""
+    """View `view` is listening: the kernel answers with a result, then replays the picture and eigenpairs it has."""
 
     id: str
+    view: str = ""
     v: int = VERSION
     kind: Literal["hello"] = "hello"
 
 
 @dataclasses.dataclass(frozen=True)
+class Goodbye:
+    """View `view` is gone; when it was the last, what is computed here lets the other widgets go first."""
+
+    view: str
+    v: int = VERSION
+    kind: Literal["goodbye"] = "goodbye"
+
+
+@dataclasses.dataclass(frozen=True)
 class PictureRequest:
-    """Draw this picture; the latest request of a widget wins, an earlier one ends as cancelled."""
+    """Draw this picture; the latest request of a widget wins, an earlier one ends as cancelled.
+
+    With `keep_region` the ranges are those of the picture before: where an axis has a new normalisation, the kernel
+    changes its range to cover the same parameter distance.
+    """
 
     id: str
     settings: PictureSettings
+    keep_region: bool = False
     v: int = VERSION
     kind: Literal["request"] = "request"
     purpose: Literal["picture"] = "picture"
+
+
+@dataclasses.dataclass(frozen=True)
+class CurvesRequest:
+    """Compute cuts through the model; the latest request of a widget wins."""
+
+    id: str
+    settings: CurveSettings
+    v: int = VERSION
+    kind: Literal["request"] = "request"
+    purpose: Literal["curves"] = "curves"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,12 +141,23 @@ class SettingsRequest:
 
 @dataclasses.dataclass(frozen=True)
 class Cancel:
-    """Stop the job of this purpose ("picture" or "eigenpairs"); what was computed stays."""
+    """Stop the job of this purpose; what was computed stays."""
 
     id: str
-    purpose: Literal["picture", "eigenpairs"] = "picture"
+    purpose: Work = "picture"
     v: int = VERSION
     kind: Literal["cancel"] = "cancel"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pause:
+    """Hold the job of this purpose between two steps, or let it go on; a `Queue` tells every view."""
+
+    id: str
+    paused: bool
+    purpose: Work = "picture"
+    v: int = VERSION
+    kind: Literal["pause"] = "pause"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,10 +218,28 @@ class Verdict:
 
 
 @dataclasses.dataclass(frozen=True)
+class Track:
+    """Models seen from the plane, one (α, β) each: where they project to, how far off it they are, their own loss.
+
+    `kind` "path" is a training trajectory in order, "points" are other models. `off_plane` is in parameter distance;
+    `shown` says in words how much of the whole lies in the plane.
+    """
+
+    kind: Literal["path", "points"]
+    labels: tuple[str, ...]
+    alpha: tuple[float, ...]
+    beta: tuple[float, ...]
+    off_plane: tuple[float, ...]
+    loss: tuple[float | None, ...]
+    shown: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Frame:
     """The head of a picture, sent with its first tile and on replay.
 
-    `levels` are the nested grids in points an axis, coarse first; the last is the full picture.
+    `levels` are the nested grids in points an axis, coarse first; the last is the full picture. `metrics` names what
+    is known at every point beside the loss.
     """
 
     alpha: AxisInfo
@@ -168,11 +251,14 @@ class Frame:
     preview: Preview | None
     verdict: Verdict | None
     caption: str
+    metrics: tuple[str, ...] = ()
+    tracks: tuple[Track, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-    """Points of the picture: buffers "index" (flat, row-major: j * alpha.points + i) and "loss".
+    """Points of the picture: buffers "index" (n,) (flat, row-major: j * alpha.points + i), "loss" (n,), and, where
+    the frame names metrics, "metrics" (metrics, n).
 
     `run` rises with every new picture of a widget and `seq` within a run: lower ones are late, and dropped.
     `level` is the finest complete grid, in points an axis (0: none yet).
@@ -245,5 +331,49 @@ class Error:
     kind: Literal["error"] = "error"
 
 
-FROM_PAGE = (Hello, PictureRequest, SettingsRequest, Cancel, Ack)
-TO_PAGE = (Tile, Progress, Result, Error)
+@dataclasses.dataclass(frozen=True)
+class CurveInfo:
+    """One cut: its words, and whether it is one of the random directions that make the band."""
+
+    label: str
+    unit: str
+    length: float
+    band: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Curves:
+    """The cuts finished so far, all of them again: buffers "position" (n,) and "loss" (curves, n)."""
+
+    id: str
+    settings: CurveSettings
+    curves: tuple[CurveInfo, ...]
+    done: int
+    total: int
+    caption: str
+    arrays: tuple[ArrayHeader, ...]
+    v: int = VERSION
+    kind: Literal["curves"] = "curves"
+
+
+@dataclasses.dataclass(frozen=True)
+class QueuedJob:
+    """A job of this widget, and its place among all jobs of the kernel: 1 is stepped first."""
+
+    purpose: Work
+    paused: bool
+    position: int
+    of: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Queue:
+    """All jobs of this widget that have not ended."""
+
+    jobs: tuple[QueuedJob, ...]
+    v: int = VERSION
+    kind: Literal["queue"] = "queue"
+
+
+FROM_PAGE = (Hello, Goodbye, PictureRequest, CurvesRequest, SettingsRequest, Cancel, Pause, Ack)
+TO_PAGE = (Tile, Curves, Queue, Progress, Result, Error)

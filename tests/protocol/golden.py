@@ -44,15 +44,38 @@ FRAME = m.Frame(
     preview=m.Preview(loss=0.25, gradient_alpha=0.0, gradient_beta=-0.5, a=8.0, b=0.0, c=-2.0),
     verdict=m.Verdict(title="Saddle", text="Up along λ_max, down along the other.", tone="saddle"),
     caption="digits MLP, mean cross-entropy",
+    metrics=("accuracy",),
+    tracks=(
+        m.Track(
+            kind="path",
+            labels=("step 0", "step 10"),
+            alpha=(-1.0, 0.5),
+            beta=(0.25, 0.0),
+            off_plane=(2.0, 0.0),
+            loss=(2.5, None),
+            shown="81 % of the path's length lies in this plane",
+        ),
+    ),
 )
 
-ALPHA = m.AxisChoice(source="hessian", index=-1)
+ALPHA = m.AxisChoice(source="hessian", index=-1, scale="unit")
 BETA = m.AxisChoice(source="random", seed=3)
-PICTURE = m.PictureSettings(alpha=ALPHA, beta=BETA, scale="filter", extent=0.5, resolution=49)
+PICTURE = m.PictureSettings(ALPHA, BETA, m.Range(-0.5, 0.5), m.Range(-0.25, 1.0), resolution=49)
+CURVES = m.CurveSettings((ALPHA,), seeds=8, seed=0, scale="filter", range=m.Range(-1.0, 1.0), points=25)
+
+
+def _curves() -> dict[str, Any]:
+    arrays = {"position": np.array([-1.0, 0.0, 1.0]), "loss": np.array([[1.5, 0.5, float("nan")]])}
+    headers, buffers = pack(arrays)
+    info = m.CurveInfo("Hessian λ_min", "parameter distance", 1.0, False)
+    message = m.Curves("q6", CURVES, (info,), 1, 9, "mean loss", headers)
+    return _case("curves", message, buffers, loss=[1.5, 0.5, WORDS["nan"]])
 
 
 def _tile(name: str, index: list[int], loss: list[float], **fields: Any) -> dict[str, Any]:
     arrays = {"index": np.array(index, dtype=np.int64), "loss": np.array(loss, dtype=np.float64)}
+    if fields.get("frame") is not None:
+        arrays["metrics"] = np.arange(len(index), dtype=np.float64).reshape(1, -1)
     headers, buffers = pack(arrays)
     defaults = {"id": "q1", "run": 2, "seq": 0, "level": 0, "done": len(index), "total": 49, "seconds_left": 1.5}
     tile = m.Tile(**{**defaults, "frame": None, **fields}, arrays=headers)
@@ -91,9 +114,14 @@ def cases() -> list[dict[str, Any]]:
         _case("result-of-settings", m.Result("q3", "settings", "complete", "")),
         _case("error", m.Error("q4", "picture", "expected a scalar loss, got shape (7,)", "return loss.mean()")),
         _case("error-without-id", m.Error(None, None, "expected protocol version 1, got 0", "reload the page")),
-        _case("hello", m.Hello("q0")),
+        _curves(),
+        _case("queue", m.Queue((m.QueuedJob("picture", False, 1, 3), m.QueuedJob("eigenpairs", True, 3, 3)))),
+        _case("hello", m.Hello("q0", "view-1")),
+        _case("goodbye", m.Goodbye("view-1")),
+        _case("curves-request", m.CurvesRequest("q6", CURVES)),
+        _case("pause", m.Pause("q7", True)),
         _case("picture-request", m.PictureRequest("q1", PICTURE)),
-        _case("settings-request", m.SettingsRequest("q3", m.ViewSettings("surface", "log"))),
+        _case("settings-request", m.SettingsRequest("q3", m.ViewSettings("surface", "log", "cividis"))),
         _case("cancel", m.Cancel("q5", "eigenpairs")),
         _case("ack", m.Ack(run=2, seq=1)),
     ]

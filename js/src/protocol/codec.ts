@@ -1,6 +1,19 @@
 // Reads what the kernel sends: checks every field once, so that nothing behind this file meets a surprise.
 
-import type { ArrayHeader, AxisInfo, Frame, FromPage, Pair, ToPage, Verdict } from "./messages";
+import type {
+  ArrayHeader,
+  AxisChoice,
+  AxisInfo,
+  CurveInfo,
+  CurveSettings,
+  Frame,
+  FromPage,
+  Pair,
+  QueuedJob,
+  ToPage,
+  Track,
+  Verdict,
+} from "./messages";
 import { VERSION } from "./messages";
 
 export type Arrays = ReadonlyMap<string, Float32Array | Int32Array>;
@@ -57,6 +70,14 @@ function list(owner: Fields, name: string): readonly unknown[] {
   return Array.isArray(value) ? value : fail(`no list as "${name}"`, value);
 }
 
+function texts(owner: Fields, name: string): readonly string[] {
+  return list(owner, name).map((item) => text({ item }, "item"));
+}
+
+function numbers(owner: Fields, name: string): readonly number[] {
+  return list(owner, name).map((item) => finite({ item }, "item"));
+}
+
 function axis(value: unknown, name: string): AxisInfo {
   const source = fields(value, name);
   return {
@@ -93,6 +114,22 @@ function preview(value: unknown): Frame["preview"] {
   };
 }
 
+function track(value: unknown): Track {
+  const source = fields(value, "track");
+  const loss = list(source, "loss").map((item) => optional({ item }, "item"));
+  const read: Track = {
+    kind: source.kind === "path" ? "path" : "points",
+    labels: texts(source, "labels"),
+    alpha: numbers(source, "alpha"),
+    beta: numbers(source, "beta"),
+    off_plane: numbers(source, "off_plane"),
+    loss,
+    shown: text(source, "shown"),
+  };
+  const lengths = [read.labels, read.alpha, read.beta, read.off_plane, loss].map((part) => part.length);
+  return new Set(lengths).size === 1 ? read : fail("a track of unequal lengths", lengths.join(", "));
+}
+
 /** Reads the head of a picture; also the one kept in a saved notebook. */
 export function readFrame(value: unknown): Frame {
   const source = fields(value, "frame");
@@ -110,6 +147,8 @@ export function readFrame(value: unknown): Frame {
     preview: preview(source.preview),
     verdict: verdict(source.verdict),
     caption: text(source, "caption"),
+    metrics: source.metrics === undefined ? [] : texts(source, "metrics"),
+    tracks: source.tracks === undefined ? [] : list(source, "tracks").map(track),
   };
 }
 
@@ -166,6 +205,9 @@ function readTile(source: Fields, buffers: readonly Buffer[]): Incoming {
   if (!(index instanceof Int32Array)) fail('no int32 array "index" in a tile', index);
   if (!(loss instanceof Float32Array)) fail('no float32 array "loss" in a tile', loss);
   if (index.length !== loss.length) fail(`${index.length} indices`, loss.length);
+  const metrics = values.get("metrics");
+  if (metrics !== undefined && (index.length === 0 ? metrics.length > 0 : metrics.length % index.length > 0))
+    fail(`metrics of ${index.length} points`, metrics.length);
   const message = {
     v: VERSION,
     kind: "tile" as const,
@@ -182,11 +224,85 @@ function readTile(source: Fields, buffers: readonly Buffer[]): Incoming {
   return { message, arrays: values };
 }
 
-const PURPOSES = ["hello", "picture", "eigenpairs", "settings"] as const;
+const PURPOSES = ["hello", "picture", "eigenpairs", "curves", "settings"] as const;
 
 function purpose(source: Fields): (typeof PURPOSES)[number] {
   const found = PURPOSES.find((known) => known === source.purpose);
   return found ?? fail("no known purpose", source.purpose);
+}
+
+const SOURCES = ["random", "hessian", "gradient", "trajectory", "model", "custom"] as const;
+const SCALES = ["unit", "filter", "raw"] as const;
+
+function oneOf<T extends string>(known: readonly T[], owner: Fields, name: string): T {
+  return known.find((value) => value === owner[name]) ?? fail(`no known "${name}"`, owner[name]);
+}
+
+function choice(value: unknown): AxisChoice {
+  const source = fields(value, "axis choice");
+  return {
+    source: oneOf(SOURCES, source, "source"),
+    seed: whole(source, "seed"),
+    index: finite(source, "index"),
+    scale: oneOf(SCALES, source, "scale"),
+  };
+}
+
+function curveSettings(value: unknown): CurveSettings {
+  const source = fields(value, "curve settings");
+  const range = fields(source.range, "range");
+  return {
+    choices: list(source, "choices").map(choice),
+    seeds: whole(source, "seeds"),
+    seed: whole(source, "seed"),
+    scale: oneOf(SCALES, source, "scale"),
+    range: { lo: finite(range, "lo"), hi: finite(range, "hi") },
+    points: whole(source, "points", 1),
+  };
+}
+
+function curveInfo(value: unknown): CurveInfo {
+  const source = fields(value, "curve");
+  const band = source.band === true;
+  return { label: text(source, "label"), unit: text(source, "unit"), length: finite(source, "length"), band };
+}
+
+function readCurves(source: Fields, buffers: readonly Buffer[]): Incoming {
+  const [arrays, values] = readArrays(source, buffers);
+  const curves = list(source, "curves").map(curveInfo);
+  const [position, loss] = [values.get("position"), values.get("loss")];
+  if (!(position instanceof Float32Array)) fail('no float32 array "position" in curves', position);
+  if (!(loss instanceof Float32Array)) fail('no float32 array "loss" in curves', loss);
+  if (loss.length !== position.length * curves.length)
+    fail(`${curves.length} curves of ${position.length}`, loss.length);
+  const message = {
+    v: VERSION,
+    kind: "curves" as const,
+    id: text(source, "id"),
+    settings: curveSettings(source.settings),
+    curves,
+    done: whole(source, "done"),
+    total: whole(source, "total"),
+    caption: text(source, "caption"),
+    arrays,
+  };
+  return { message, arrays: values };
+}
+
+const WORK = ["picture", "eigenpairs", "curves"] as const;
+
+function queuedJob(value: unknown): QueuedJob {
+  const source = fields(value, "queued job");
+  return {
+    purpose: oneOf(WORK, source, "purpose"),
+    paused: source.paused === true,
+    position: whole(source, "position", 1),
+    of: whole(source, "of", 1),
+  };
+}
+
+function readQueue(source: Fields): ToPage {
+  return { v: VERSION, kind: "queue", jobs: list(source, "jobs").map(queuedJob) };
 }
 
 function readProgress(source: Fields): ToPage {
@@ -239,6 +355,10 @@ export function decode(raw: unknown, buffers: readonly Buffer[] = []): Incoming 
   switch (source.kind) {
     case "tile":
       return readTile(source, buffers);
+    case "curves":
+      return readCurves(source, buffers);
+    case "queue":
+      return { message: readQueue(source), arrays: none };
     case "progress":
       return { message: readProgress(source), arrays: none };
     case "result":

@@ -8,48 +8,86 @@ export const VERSION = 1;
 export const MAX_UNACKNOWLEDGED = 2;
 
 export type Scale = "unit" | "filter" | "raw";
-export type Source = "random" | "hessian" | "custom";
-export type View = "surface" | "contour" | "curves";
+export type Source = "random" | "hessian" | "gradient" | "trajectory" | "model" | "custom";
+export type View = "surface" | "contour" | "both" | "curves";
 export type Height = "log" | "linear";
-export type Purpose = "hello" | "picture" | "eigenpairs" | "settings";
+export type Colours = "viridis" | "cividis" | "magma";
+export type Purpose = "hello" | "picture" | "eigenpairs" | "curves" | "settings";
+export type Work = "picture" | "eigenpairs" | "curves";
 export type Tone = "minimum" | "maximum" | "saddle" | "flat" | "unknown";
 
-/** What an axis shows: a random direction by seed, the index-th eigenvector (-1: the smallest), or a given one. */
+/** What an axis shows: a random direction by seed, or the index-th of a source, and its normalisation. */
 export interface AxisChoice {
   readonly source: Source;
   readonly seed: number;
   readonly index: number;
+  readonly scale: Scale;
+}
+
+/** The ends of an axis, in its unit; the model is at 0. */
+export interface Range {
+  readonly lo: number;
+  readonly hi: number;
 }
 
 /** All that decides which picture is computed. */
 export interface PictureSettings {
   readonly alpha: AxisChoice;
   readonly beta: AxisChoice;
-  readonly scale: Scale;
-  readonly extent: number;
+  readonly alpha_range: Range;
+  readonly beta_range: Range;
   readonly resolution: number;
+}
+
+/** Cuts through the model: one along each choice, and a band over `seeds` random directions of a scale. */
+export interface CurveSettings {
+  readonly choices: readonly AxisChoice[];
+  readonly seeds: number;
+  readonly seed: number;
+  readonly scale: Scale;
+  readonly range: Range;
+  readonly points: number;
 }
 
 /** How a picture is shown; changes nothing that is computed. */
 export interface ViewSettings {
   readonly view: View;
   readonly height: Height;
+  readonly colours: Colours;
 }
 
-/** A view is listening: the kernel answers with a result, then replays the picture and the eigenpairs it has. */
+/** View `view` is listening: the kernel answers with a result, then replays the picture and eigenpairs it has. */
 export interface Hello {
   readonly id: string;
+  readonly view: string;
   readonly v: number;
   readonly kind: "hello";
+}
+
+/** View `view` is gone; when it was the last, what is computed here lets the other widgets go first. */
+export interface Goodbye {
+  readonly view: string;
+  readonly v: number;
+  readonly kind: "goodbye";
 }
 
 /** Draw this picture; the latest request of a widget wins, an earlier one ends as cancelled. */
 export interface PictureRequest {
   readonly id: string;
   readonly settings: PictureSettings;
+  readonly keep_region: boolean;
   readonly v: number;
   readonly kind: "request";
   readonly purpose: "picture";
+}
+
+/** Compute cuts through the model; the latest request of a widget wins. */
+export interface CurvesRequest {
+  readonly id: string;
+  readonly settings: CurveSettings;
+  readonly v: number;
+  readonly kind: "request";
+  readonly purpose: "curves";
 }
 
 /** Remember how the picture is shown (the page has already changed). */
@@ -61,12 +99,21 @@ export interface SettingsRequest {
   readonly purpose: "settings";
 }
 
-/** Stop the job of this purpose ("picture" or "eigenpairs"); what was computed stays. */
+/** Stop the job of this purpose; what was computed stays. */
 export interface Cancel {
   readonly id: string;
-  readonly purpose: "picture" | "eigenpairs";
+  readonly purpose: Work;
   readonly v: number;
   readonly kind: "cancel";
+}
+
+/** Hold the job of this purpose between two steps, or let it go on; a `Queue` tells every view. */
+export interface Pause {
+  readonly id: string;
+  readonly paused: boolean;
+  readonly purpose: Work;
+  readonly v: number;
+  readonly kind: "pause";
 }
 
 /** Tile `seq` of run `run` has been drawn. */
@@ -113,6 +160,17 @@ export interface Verdict {
   readonly tone: Tone;
 }
 
+/** Models seen from the plane, one (α, β) each: where they project to, how far off it they are, their own loss. */
+export interface Track {
+  readonly kind: "path" | "points";
+  readonly labels: readonly string[];
+  readonly alpha: readonly number[];
+  readonly beta: readonly number[];
+  readonly off_plane: readonly number[];
+  readonly loss: readonly (number | null)[];
+  readonly shown: string;
+}
+
 /** The head of a picture, sent with its first tile and on replay. */
 export interface Frame {
   readonly alpha: AxisInfo;
@@ -124,9 +182,11 @@ export interface Frame {
   readonly preview: Preview | null;
   readonly verdict: Verdict | null;
   readonly caption: string;
+  readonly metrics: readonly string[];
+  readonly tracks: readonly Track[];
 }
 
-/** Points of the picture: buffers "index" (flat, row-major: j * alpha.points + i) and "loss". */
+/** Points of the picture: buffers "index" (n,) (flat, row-major: j * alpha.points + i), "loss" (n,), and, where */
 export interface Tile {
   readonly id: string;
   readonly run: number;
@@ -187,6 +247,50 @@ export interface Error {
   readonly kind: "error";
 }
 
-export type FromPage = Hello | PictureRequest | SettingsRequest | Cancel | Ack;
+/** One cut: its words, and whether it is one of the random directions that make the band. */
+export interface CurveInfo {
+  readonly label: string;
+  readonly unit: string;
+  readonly length: number;
+  readonly band: boolean;
+}
 
-export type ToPage = Tile | Progress | Result | Error;
+/** The cuts finished so far, all of them again: buffers "position" (n,) and "loss" (curves, n). */
+export interface Curves {
+  readonly id: string;
+  readonly settings: CurveSettings;
+  readonly curves: readonly CurveInfo[];
+  readonly done: number;
+  readonly total: number;
+  readonly caption: string;
+  readonly arrays: readonly ArrayHeader[];
+  readonly v: number;
+  readonly kind: "curves";
+}
+
+/** A job of this widget, and its place among all jobs of the kernel: 1 is stepped first. */
+export interface QueuedJob {
+  readonly purpose: Work;
+  readonly paused: boolean;
+  readonly position: number;
+  readonly of: number;
+}
+
+/** All jobs of this widget that have not ended. */
+export interface Queue {
+  readonly jobs: readonly QueuedJob[];
+  readonly v: number;
+  readonly kind: "queue";
+}
+
+export type FromPage =
+  | Hello
+  | Goodbye
+  | PictureRequest
+  | CurvesRequest
+  | SettingsRequest
+  | Cancel
+  | Pause
+  | Ack;
+
+export type ToPage = Tile | Curves | Queue | Progress | Result | Error;
