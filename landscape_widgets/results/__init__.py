@@ -10,6 +10,7 @@ from landscape_widgets.results.landscape import (
     Surface,
     Trajectory,
 )
+from landscape_widgets.results.spectrum import SpectrumEstimate, SpectrumHistory
 
 __all__ = [
     "FORMAT",
@@ -19,6 +20,8 @@ __all__ = [
     "Eigenpairs",
     "Result",
     "SliceCurvature",
+    "SpectrumEstimate",
+    "SpectrumHistory",
     "Surface",
     "Trajectory",
 ]
