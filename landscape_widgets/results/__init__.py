@@ -11,6 +11,7 @@ from landscape_widgets.results.landscape import (
     Trajectory,
 )
 from landscape_widgets.results.spectrum import SpectrumEstimate, SpectrumHistory
+from landscape_widgets.results.trace import TraceEstimate
 
 __all__ = [
     "FORMAT",
@@ -23,5 +24,6 @@ __all__ = [
     "SpectrumEstimate",
     "SpectrumHistory",
     "Surface",
+    "TraceEstimate",
     "Trajectory",
 ]
