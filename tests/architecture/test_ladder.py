@@ -30,7 +30,7 @@ RUNGS = [
     {"objective", "probe", "batch_statistics", "samples"},
     {"operators"},
     {"evaluate", "blocks", "krylov", "verification", "lanczos", "trajectory", "training*"} | CHECKPOINTS,
-    {"directions", "grid", "spectrum", "trace*", "slice_curvature", "ntk", "paths", "adversarial"},
+    {"directions", "grid", "spectrum*", "trace*", "slice_curvature", "ntk", "paths", "adversarial"},
     {"spawning", "merging"},
 ]
 FAMILIES = [
@@ -84,9 +84,9 @@ def part(name):
 
 
 def group(name):
-    """The name of a compute module on the ladder; files of training as one, and those of traces."""
+    """The name of a compute module on the ladder; files of training as one, and those of traces and spectra."""
     piece = name.split(".")[2] if name.count(".") >= 2 else ""
-    return next((f"{prefix}*" for prefix in ("training", "trace") if piece.startswith(prefix)), piece)
+    return next((f"{prefix}*" for prefix in ("training", "trace", "spectrum") if piece.startswith(prefix)), piece)
 
 
 def rung(name):
