@@ -10,20 +10,34 @@ from landscape_widgets.results.landscape import (
     Surface,
     Trajectory,
 )
+from landscape_widgets.results.slices import (
+    KINDS,
+    SliceDensity,
+    SliceProbabilities,
+    SliceSample,
+    SliceStanding,
+    wilson,
+)
 from landscape_widgets.results.spectrum import SpectrumEstimate, SpectrumHistory
 from landscape_widgets.results.trace import TraceEstimate
 
 __all__ = [
     "FORMAT",
+    "KINDS",
     "UNITS",
     "Axis",
     "Direction",
     "Eigenpairs",
     "Result",
     "SliceCurvature",
+    "SliceDensity",
+    "SliceProbabilities",
+    "SliceSample",
+    "SliceStanding",
     "SpectrumEstimate",
     "SpectrumHistory",
     "Surface",
     "TraceEstimate",
     "Trajectory",
+    "wilson",
 ]

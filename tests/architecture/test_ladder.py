@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "static": set(),
 }
 CHECKPOINTS = {"checkpoints", "checkpoint_readers"}
+SLICES = {"slice_curvature", "slice_laws", "quadratic_forms", "random_slices"}
 RUNGS = [
     {"stream", "torch_state"},
     {"parameters"},
@@ -30,7 +31,7 @@ RUNGS = [
     {"objective", "probe", "batch_statistics", "samples"},
     {"operators"},
     {"evaluate", "blocks", "krylov", "verification", "lanczos", "trajectory", "training*"} | CHECKPOINTS,
-    {"directions", "grid", "spectrum*", "trace*", "slice_curvature", "ntk", "paths", "adversarial"},
+    {"directions", "grid", "spectrum*", "trace*", "slice_curvature", "ntk", "paths", "adversarial"} | SLICES,
     {"spawning", "merging"},
 ]
 FAMILIES = [
@@ -38,10 +39,12 @@ FAMILIES = [
     {"evaluate", "blocks"},
     {"lanczos", "krylov", "verification"},
     {"trajectory", "training*"} | CHECKPOINTS,
+    SLICES,
 ]
 """One idea in several files: these may import each other."""
 EXCEPTIONS = {
     ("grid", "directions"),  # a grid takes bare vectors, which `directions.custom` names
+    ("random_slices", "directions"),  # slices are drawn along the very directions a user can ask for
 }
 PAGE_LIBRARIES = {"anywidget", "ipywidgets", "traitlets", "plotly", "matplotlib"}
 MOST_LINES, MOST_FUNCTION_LINES = 400, 40
