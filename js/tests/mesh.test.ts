@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { completeLevel, curveOf, meshOf, type Points, rowsOf } from "../src/plots/mesh";
+import { completeLevel, cutOf, meshOf, type Points, rowsOf } from "../src/plots/mesh";
 import { coordinates, levelIndices } from "../src/protocol/grid";
 import { frame } from "./kernel";
 
@@ -19,7 +19,7 @@ function points(level: number, f: (x: number, y: number) => number, extra: reado
   const grid = which < 0 ? [] : [...levelIndices(13, 2, which)];
   for (const j of grid) for (const i of grid) set(i, j);
   for (const index of extra) set(index % 13, Math.floor(index / 13));
-  return { frame: head, values, known, level, done: known.reduce((sum, one) => sum + one, 0) };
+  return { frame: head, values, known, metrics: [], level, done: known.reduce((sum, one) => sum + one, 0) };
 }
 
 describe("the mesh", () => {
@@ -88,7 +88,7 @@ describe("the mesh", () => {
 
   it("gives the known points of the two curves", () => {
     const start = points(7, (x, y) => x + 10 * y);
-    expect(curveOf(start, "alpha").loss).toHaveLength(7);
-    expect(curveOf(start, "beta").loss.at(-1)).toBeCloseTo(10);
+    expect(cutOf(start, "alpha").loss).toHaveLength(7);
+    expect(cutOf(start, "beta").loss.at(-1)).toBeCloseTo(10);
   });
 });

@@ -9,36 +9,44 @@ import {
   centreLabel,
   colorbar,
   type Figure,
-  hoverTexts,
   keyOf,
+  lossColours,
   palette,
   plain,
+  planeOf,
   type Scene,
 } from "./figure";
 import { type Heights, linearTicks } from "./heights";
+import { hoverTexts } from "./hover";
+import { labelsOf, marksOf } from "./marks";
 import { type Mesh, rowsOf } from "./mesh";
-import { faded, VIRIDIS } from "./palette";
 
 export function contourFigure(scene: Scene): Figure {
   const { heights, mesh } = scene;
-  const data: Attributes[] = mesh && heights ? [filled(scene, mesh, heights)] : [];
-  if (centreInside(scene)) data.push(marker(scene));
-  const values =
-    mesh && heights
-      ? { x: [mesh.x], y: [mesh.y], z: [rowsOf(heights.z, mesh.x.length)], text: [hoverTexts(mesh)] }
-      : {};
-  return { key: keyOf("contour", scene), data, layout: layoutOf(scene), values, threeD: false };
+  const shared = {
+    key: keyOf("contour", scene),
+    layout: layoutOf(scene),
+    threeD: false,
+    plane: planeOf(scene),
+  };
+  const model = centreInside(scene) ? [marker(scene)] : [];
+  if (mesh === null || heights === null) return { ...shared, data: model, values: [] };
+  const attributes = contourValues(scene, mesh, heights);
+  const marks = marksOf(scene, 1, false);
+  const data = [{ ...filled(scene, heights), ...attributes }, ...marks.data, ...model];
+  return { ...shared, data, values: [{ trace: 0, attributes }, ...marks.values] };
 }
 
-function filled(scene: Scene, mesh: Mesh, heights: Heights): Attributes {
+function contourValues(scene: Scene, mesh: Mesh, heights: Heights): Attributes {
+  return { x: mesh.x, y: mesh.y, z: rowsOf(heights.z, mesh.x.length), text: hoverTexts(scene, mesh) };
+}
+
+function filled(scene: Scene, heights: Heights): Attributes {
   return {
     type: "contour",
-    x: mesh.x,
-    y: mesh.y,
-    z: rowsOf(heights.z, mesh.x.length),
-    text: hoverTexts(mesh),
     hoverinfo: "text",
-    colorscale: mesh.stage === "quadratic" ? faded(palette(scene).panel) : VIRIDIS,
+    hoverongaps: true,
+    colorscale: lossColours(scene),
     zmin: heights.lo,
     zmax: heights.hi,
     autocontour: false,
@@ -84,6 +92,8 @@ function layoutOf(scene: Scene): Attributes {
   };
   return {
     ...baseLayout(scene),
+    // Dragging chooses a window, which the kernel computes anew: plotly's own zoom would only enlarge pixels.
+    dragmode: false,
     margin: { l: 60, r: 60, t: 44, b: 50 },
     xaxis: {
       ...axis(scene, axisTitle("α", frame.alpha, scene.roomy), [frame.alpha.lo, frame.alpha.hi]),
@@ -93,9 +103,19 @@ function layoutOf(scene: Scene): Attributes {
       ...axis(scene, axisTitle("β", frame.beta, scene.roomy), [frame.beta.lo, frame.beta.hi]),
       constrain: "domain",
       scaleanchor: "x",
+      scaleratio: scaleRatio(scene),
     },
-    annotations: centreInside(scene) ? [label] : [],
+    annotations: [...labelsOf(scene), ...(centreInside(scene) ? [label] : [])],
   };
+}
+
+const OBLONG = 2.5;
+
+/** Equal lengths look equal where both axes have one unit and neither is much the longer; else a square. */
+function scaleRatio({ points: { frame } }: Scene): number {
+  const [wide, high] = [frame.alpha.hi - frame.alpha.lo, frame.beta.hi - frame.beta.lo];
+  const alike = Math.max(wide / high, high / wide) <= OBLONG;
+  return alike && frame.alpha.unit === frame.beta.unit ? 1 : wide / high;
 }
 
 function axis(scene: Scene, title: string, range: readonly [number, number]): Attributes {
@@ -104,6 +124,7 @@ function axis(scene: Scene, title: string, range: readonly [number, number]): At
   return {
     title: { text: plain(title), font: { size: 12, color: muted }, standoff: 8 },
     range,
+    fixedrange: true,
     tickmode: "array",
     tickvals: ticks,
     ticktext: ticks.map((tick) => number(tick)),

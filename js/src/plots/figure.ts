@@ -1,10 +1,12 @@
 // What every picture shares: the question it answers, and the plotly figure it becomes.
 
 import { number } from "../protocol/format";
-import type { AxisInfo } from "../protocol/messages";
+import type { AxisInfo, Colours, Range } from "../protocol/messages";
+import type { CurveSet } from "./curves";
 import type { HeightScale, Heights } from "./heights";
 import type { Mesh, Points } from "./mesh";
-import { PALETTES, type Palette, type Theme } from "./palette";
+import { type Colourscale, colourscale, faded, PALETTES, type Palette, type Theme } from "./palette";
+import { heightAt, type Place } from "./relief";
 
 export type Attributes = Record<string, unknown>;
 
@@ -14,19 +16,38 @@ export interface Scene {
   readonly mesh: Mesh | null;
   readonly heights: Heights | null;
   readonly scale: HeightScale;
+  readonly colours: Colours;
+  /** Cuts along further directions, or null where none were asked for. */
+  readonly curves: CurveSet | null;
   readonly theme: Theme;
   readonly font: string;
   /** Whether the plot is wide enough for long titles. */
   readonly roomy: boolean;
+  /** Whether a second plot of the same picture stands beside it. */
+  readonly paired: boolean;
 }
 
-/** A figure in plotly's terms. Figures of equal key differ only in `values`, the attributes of trace 0. */
+/** Attributes of one trace that change while a picture streams. */
+export interface Values {
+  readonly trace: number;
+  readonly attributes: Attributes;
+}
+
+/** The window of a figure that shows the plane, and the height of what is drawn there (null: nothing is). */
+export interface Plane {
+  readonly alpha: Range;
+  readonly beta: Range;
+  readonly heightAt: (place: Place) => number | null;
+}
+
+/** A figure in plotly's terms. Figures of equal key differ only in `values`; `data` holds them too. */
 export interface Figure {
   readonly key: string;
   readonly data: readonly Attributes[];
   readonly layout: Attributes;
-  readonly values: Attributes;
+  readonly values: readonly Values[];
   readonly threeD: boolean;
+  readonly plane: Plane | null;
 }
 
 export function palette(scene: Scene): Palette {
@@ -56,6 +77,18 @@ export function centreLabel(scene: Scene): string {
 /** Whether the model itself lies in the window. */
 export function centreInside({ points: { frame } }: Scene): boolean {
   return [frame.alpha, frame.beta].every((axis) => axis.lo <= 0 && axis.hi >= 0);
+}
+
+/** The scale of the loss: half way to the background while only the quadratic model is known. */
+export function lossColours(scene: Scene): Colourscale {
+  const preview = scene.mesh?.stage === "quadratic";
+  return preview ? faded(scene.colours, palette(scene).panel) : colourscale(scene.colours);
+}
+
+export function planeOf({ points: { frame }, mesh, heights }: Scene): Plane {
+  const height = (place: Place) => (mesh && heights ? heightAt(mesh, heights, place) : null);
+  const [alpha, beta] = [frame.alpha, frame.beta].map(({ lo, hi }) => ({ lo, hi })) as [Range, Range];
+  return { alpha, beta, heightAt: height };
 }
 
 export function colorbar(scene: Scene, heights: Heights): Attributes {
@@ -101,20 +134,6 @@ export function baseLayout(scene: Scene): Attributes {
   };
 }
 
-/** Hover texts, row by row; a value that is not computed says so. */
-export function hoverTexts(mesh: Mesh): string[][] {
-  const width = mesh.x.length;
-  const rough = mesh.stage === "quadratic" ? "≈ " : "≈ interpolated ";
-  const columns = [...mesh.x].map((alpha) => `α ${number(alpha)}<br>β `);
-  return [...mesh.y].map((beta, row) => {
-    const place = `${number(beta)}<br>loss `;
-    return columns.map((column, i) => {
-      const at = row * width + i;
-      return `${column}${place}${mesh.exact[at] === 1 ? "" : rough}${number(mesh.z[at])}`;
-    });
-  });
-}
-
 /** The identity of a figure's structure. */
 export function keyOf(view: string, scene: Scene, ...more: readonly unknown[]): string {
   const { frame } = scene.points;
@@ -122,6 +141,8 @@ export function keyOf(view: string, scene: Scene, ...more: readonly unknown[]): 
   const bounds = heights === null ? null : [heights.lo, heights.hi, heights.ticks];
   const kind = [
     scene.roomy,
+    scene.paired,
+    scene.colours,
     mesh?.stage === "quadratic",
     heights !== null && heights.holes + heights.hidden > 0,
   ];
@@ -132,6 +153,8 @@ export function keyOf(view: string, scene: Scene, ...more: readonly unknown[]): 
     frame.alpha,
     frame.beta,
     frame.loss,
+    frame.metrics,
+    frame.tracks,
     bounds,
     kind,
     ...more,

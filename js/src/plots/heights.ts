@@ -22,6 +22,12 @@ export interface Heights {
   readonly most: number;
 }
 
+/** The height of one loss, or null where it cannot be shown. */
+export function height(value: number, scale: HeightScale): number | null {
+  if (!Number.isFinite(value) || (scale === "log" && value <= 0)) return null;
+  return scale === "log" ? Math.log10(value) : value;
+}
+
 /** Heights of the values, or null where no value can be drawn: plotly must never meet an all-NaN surface. */
 export function heightsOf(values: Float32Array, scale: HeightScale): Heights | null {
   const z = new Float32Array(values.length).fill(Number.NaN);

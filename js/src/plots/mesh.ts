@@ -9,6 +9,10 @@ export interface Mesh {
   readonly y: Float64Array;
   readonly z: Float32Array;
   readonly exact: Uint8Array;
+  /** Losses as they were computed, infinite ones too, or interpolated: what z draws, NaN where it is not known. */
+  readonly losses: Float32Array;
+  /** One a name in `frame.metrics`, laid out like z: only where a point is exact. */
+  readonly metrics: readonly Float32Array[];
   /** "quadratic": the model from the centre; "exact": a complete level; "refining": the next one, partly interpolated. */
   readonly stage: "quadratic" | "refining" | "exact";
   /** Number of the finest complete level in `frame.levels`, -1 for the quadratic model. */
@@ -19,6 +23,8 @@ export interface Points {
   readonly frame: Frame;
   readonly values: Float32Array;
   readonly known: Uint8Array;
+  /** One a name in `frame.metrics`, laid out like `values`. */
+  readonly metrics: readonly Float32Array[];
   /** Points an axis of the finest complete level, 0 where there is none. */
   readonly level: number;
   readonly done: number;
@@ -73,6 +79,8 @@ function emptyMesh(points: Points, grid: Grid, stage: Mesh["stage"], level: numb
     y: pick(coordinates(points.frame.beta), grid.rows),
     z: new Float32Array(size).fill(Number.NaN),
     exact: new Uint8Array(size),
+    losses: new Float32Array(size).fill(Number.NaN),
+    metrics: points.metrics.map(() => new Float32Array(size).fill(Number.NaN)),
     stage,
     level,
   };
@@ -91,8 +99,12 @@ function copyKnown(points: Points, grid: Grid, mesh: Mesh): void {
     for (const column of grid.columns) {
       const from = row * width + column;
       if (points.known[from] === 1) {
+        mesh.losses[at] = points.values[from] as number;
         mesh.z[at] = drawable(points.values[from] as number);
         mesh.exact[at] = 1;
+        mesh.metrics.forEach((metric, k) => {
+          metric[at] = points.metrics[k]?.[from] ?? Number.NaN;
+        });
       }
       at += 1;
     }
@@ -116,6 +128,7 @@ function refiningMesh(points: Points, coarse: Grid, fine: Grid, level: number): 
         const upper = blend(points.values, top * width + left, top * width + right, over);
         const lower = blend(points.values, bottom * width + left, bottom * width + right, over);
         mesh.z[at] = drawable(down === 0 ? upper : upper + down * (lower - upper));
+        mesh.losses[at] = mesh.z[at] as number;
       }
       at += 1;
     }
@@ -152,7 +165,7 @@ function quadraticMesh(frame: Frame): Mesh | null {
       z[row * x.length + column] = quadratic(model, alpha, beta);
     });
   });
-  return { x, y, z, exact: new Uint8Array(z.length), stage: "quadratic", level: -1 };
+  return { x, y, z, losses: z, exact: new Uint8Array(z.length), metrics: [], stage: "quadratic", level: -1 };
 }
 
 export function quadratic(model: NonNullable<Frame["preview"]>, alpha: number, beta: number): number {
@@ -167,19 +180,39 @@ export function rowsOf(z: Float32Array, width: number): Float32Array[] {
   return Array.from({ length: z.length / width }, (_, row) => z.subarray(row * width, (row + 1) * width));
 }
 
-/** The known values along the centre row (alpha) or column (beta), NaN where a value is a hole. */
-export function curveOf(points: Points, along: "alpha" | "beta"): { at: number[]; loss: number[] } {
+/** A cut through the picture: known losses at positions along one axis, and where it crosses the other. */
+export interface Cut {
+  readonly at: readonly number[];
+  readonly loss: readonly number[];
+  readonly across: number;
+}
+
+/**
+ * The known values along the row (alpha) or column (beta) nearest to the model, NaN where a value is a hole.
+ * Only rows of the finest complete level are considered: another would be nearly empty until the end.
+ */
+export function cutOf(points: Points, along: "alpha" | "beta"): Cut {
   const { frame, values, known } = points;
+  const [other, width] = [along === "alpha" ? "beta" : "alpha", frame.alpha.points] as const;
   const axis = coordinates(frame[along]);
-  const width = frame.alpha.points;
-  const row = (frame.beta.points - 1) >> 1;
-  const column = (width - 1) >> 1;
-  const curve: { at: number[]; loss: number[] } = { at: [], loss: [] };
+  const { index, across } = nearest(points, other);
+  const [at, loss]: [number[], number[]] = [[], []];
   axis.forEach((position, i) => {
-    const from = along === "alpha" ? row * width + i : i * width + column;
+    const from = along === "alpha" ? index * width + i : i * width + index;
     if (known[from] !== 1) return;
-    curve.at.push(position);
-    curve.loss.push(drawable(values[from] as number));
+    at.push(position);
+    loss.push(drawable(values[from] as number));
   });
-  return curve;
+  return { at, loss, across };
+}
+
+function nearest(points: Points, axis: "alpha" | "beta"): { index: number; across: number } {
+  const { frame } = points;
+  const all = coordinates(frame[axis]);
+  const which = Math.max(completeLevel(points), 0);
+  const indices = levelIndices(all.length, frame.levels.length, which);
+  const away = (i: number) => Math.abs(all[i] as number);
+  const index = indices.reduce((best, i) => (away(i) < away(best) ? i : best), indices[0] as number);
+  const rounding = 1e-9 * (frame[axis].hi - frame[axis].lo);
+  return { index, across: away(index) <= rounding ? 0 : (all[index] as number) };
 }

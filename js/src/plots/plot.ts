@@ -1,8 +1,16 @@
 // Owns one plotly element from the first picture to the purge.
 
-import { type Camera, homeFor, orbit, zoom } from "./camera";
-import type { Figure } from "./figure";
+import type { Range } from "../protocol/messages";
+import { type Camera, homeFor } from "./camera";
+import { areaOf, placeCursor } from "./cursor";
+import type { Attributes, Figure } from "./figure";
+import { cameraGestures } from "./gestures";
+import { nap } from "./nap";
 import { Plotly } from "./plotly";
+import type { Place } from "./relief";
+import { type LiveScene, leave, touch, use } from "./scenes";
+import { contextsOf } from "./webgl";
+import { dragWindow } from "./window";
 
 const CONFIG = {
   displayModeBar: false,
@@ -14,11 +22,20 @@ const CONFIG = {
   showTips: false,
 };
 
-const STEP = Math.PI / 36;
 const REBUILDS = 5;
 /** Rest after a drawing, in times of what it took, and at most in milliseconds. */
 const REST = 3;
 const LONGEST_REST = 2000;
+
+/** What a plot tells its view. */
+export interface PlotHooks {
+  /** A window was dragged on the contour. */
+  onWindow?(alpha: Range, beta: Range): void;
+  /** The pointer is at a point of the plane, or at none. */
+  onHover?(at: Place | null): void;
+  /** The surface became a picture, for other plots of the page to live, or came back. */
+  onAsleep?(asleep: boolean): void;
+}
 
 export class Plot {
   /** Where the user put the camera; null at home. */
@@ -31,26 +48,50 @@ export class Plot {
   #rebuilds = 0;
   #patient = false;
   #rested = 0;
-  #wake: () => void = () => {};
+  #rouse: () => void = () => {};
+  #marked: Place | null = null;
+  #asleep = false;
+  #picture: HTMLElement | null = null;
+  /** Counts falling asleep and getting up: a picture taken meanwhile is of no use. */
+  #turns = 0;
+  readonly #scene: LiveScene;
 
   constructor(
     private readonly host: HTMLElement,
     private readonly signal: AbortSignal,
+    private readonly hooks: PlotHooks = {},
   ) {
-    host.addEventListener("keydown", (event) => this.#key(event), { signal });
-    host.addEventListener("wheel", (event) => this.#wheel(event), { signal, passive: false });
+    this.#scene = { host, sleep: () => void this.#guard(this.#fallAsleep()) };
+    const used = () => touch(this.#scene);
+    for (const name of ["pointerdown", "keydown", "wheel"])
+      host.addEventListener(name, used, { signal, passive: true });
+    const active = () => this.#figure?.threeD === true && !this.#asleep;
+    cameraGestures(host, { active, camera: () => this.#camera(), look: (to) => this.#look(to) }, signal);
+    if (hooks.onWindow !== undefined)
+      dragWindow(
+        host,
+        () => this.#ground(),
+        ({ alpha, beta }) => hooks.onWindow?.(alpha, beta),
+        signal,
+      );
     signal.addEventListener("abort", () => this.#destroy(), { once: true });
   }
 
   /**
    * Draws the figure, or a newer one that came meanwhile; resolves once something current is on the page.
    * A patient one, of a picture still streaming, leaves the processor three times as long as drawing took it:
-   * without a graphics card the two would otherwise compete.
+   * without a graphics card the two would otherwise compete. A surface asleep keeps the figure until it wakes.
    */
   draw(figure: Figure, patient = false): Promise<void> {
+    if (this.signal.aborted) return Promise.resolve();
+    if (this.#asleep && figure.threeD) {
+      this.#figure = figure;
+      return Promise.resolve();
+    }
+    if (this.#asleep) this.#getUp();
     this.#queued = figure;
     this.#patient = patient;
-    if (!patient) this.#wake();
+    if (!patient) this.#rouse();
     this.#working ??= this.#work().finally(() => {
       this.#working = null;
     });
@@ -58,18 +99,34 @@ export class Plot {
   }
 
   resize(): void {
-    if (this.#figure === null || this.signal.aborted) return;
+    if (this.#figure === null || this.signal.aborted || this.#asleep) return;
     this.#drawn = null;
     void this.draw(this.#queued ?? this.#figure);
   }
 
   reset(): void {
     if (this.#figure?.threeD) this.#look(null);
-    else void this.#guard(Plotly.relayout(this.host, { "xaxis.autorange": false, ...this.#homeRanges() }));
+    else if (this.#figure !== null)
+      void this.#guard(Plotly.relayout(this.host, { "xaxis.autorange": false, ...this.#homeRanges() }));
+  }
+
+  /** Shows where the pointer is in the plot beside this one, or nothing. */
+  mark(at: Place | null): void {
+    this.#marked = at;
+    this.#placeMark();
+  }
+
+  /** Brings a sleeping surface back, with the newest figure. */
+  wake(): void {
+    if (!this.#asleep || this.signal.aborted) return;
+    const focused = this.#picture?.contains(this.host.ownerDocument.activeElement) === true;
+    this.#getUp();
+    if (focused) this.host.focus();
+    if (this.#figure !== null) void this.#guard(this.draw(this.#figure));
   }
 
   async #work(): Promise<void> {
-    while (this.#queued !== null && !this.signal.aborted) {
+    while (this.#queued !== null && !this.signal.aborted && !this.#asleep) {
       const rest = this.#rested - performance.now();
       if (this.#patient && rest > 0) {
         await this.#sleep(rest);
@@ -88,7 +145,7 @@ export class Plot {
   #sleep(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, milliseconds);
-      this.#wake = () => {
+      this.#rouse = () => {
         clearTimeout(timer);
         resolve();
       };
@@ -96,14 +153,22 @@ export class Plot {
   }
 
   async #show(figure: Figure): Promise<void> {
-    if (this.#drawn === figure.key && this.#figure?.data.length === figure.data.length) {
-      this.#figure = figure;
-      if (Object.keys(figure.values).length > 0) await Plotly.restyle(this.host, figure.values, [0]);
-      return;
-    }
+    const same = this.#drawn === figure.key && this.#figure?.data.length === figure.data.length;
     this.#figure = figure;
+    if (same) {
+      const [update, traces] = merged(figure);
+      if (traces.length > 0) await Plotly.restyle(this.host, update, traces);
+    } else await this.#react(figure);
+    this.#placeMark();
+  }
+
+  async #react(figure: Figure): Promise<void> {
     this.#drawn = figure.key;
+    if (figure.threeD) use(this.#scene);
+    else leave(this.#scene);
+    const giveBack = contextsOf(this.host);
     await Plotly.react(this.host, figure.data, this.#layout(figure), CONFIG);
+    giveBack();
     if (!this.#listening && !this.signal.aborted) this.#listen();
   }
 
@@ -123,21 +188,68 @@ export class Plot {
     };
     element.on("plotly_relayout", keep);
     element.on("plotly_relayouting", keep);
+    element.on("plotly_hover", (event: Hover) => this.#hover(event));
+    element.on("plotly_unhover", () => this.hooks.onHover?.(null));
     element.on("plotly_webglcontextlost", () => this.#rebuild());
+  }
+
+  #hover({ points: [point] = [] }: Hover): void {
+    const { x, y } = point ?? {};
+    if (this.#figure?.plane && typeof x === "number" && typeof y === "number")
+      this.hooks.onHover?.({ alpha: x, beta: y });
   }
 
   /** A lost WebGL context never comes back by itself: start from an empty element. */
   #rebuild(): void {
     const figure = this.#queued ?? this.#figure;
-    if (figure === null || this.#rebuilds >= REBUILDS || this.signal.aborted) return;
+    if (figure === null || this.#rebuilds >= REBUILDS || this.signal.aborted || this.#asleep) return;
     this.#rebuilds += 1;
     setTimeout(() => {
-      if (this.signal.aborted) return;
+      if (this.signal.aborted || this.#asleep) return;
       const endRecovery = recoveryOf(this.host);
       this.#purge();
       endRecovery();
       void this.draw(figure);
     }, 200 * this.#rebuilds);
+  }
+
+  /** Leaves a picture and gives the context back; whatever comes meanwhile is kept for waking. */
+  async #fallAsleep(): Promise<void> {
+    this.#asleep = true;
+    this.#turns += 1;
+    const turn = this.#turns;
+    this.#rouse();
+    await this.#working?.catch(() => {});
+    this.#figure = this.#queued ?? this.#figure;
+    this.#queued = null;
+    const size = { width: this.host.clientWidth || 700, height: this.host.clientHeight || 480 };
+    const picture = await Plotly.toImage(this.host, { format: "png", ...size }).catch(() => null);
+    if (turn !== this.#turns || this.signal.aborted) return;
+    this.#purge();
+    this.#picture = nap(this.host, picture, () => this.wake());
+    this.hooks.onAsleep?.(true);
+  }
+
+  #getUp(): void {
+    const slept = this.#picture !== null;
+    this.#asleep = false;
+    this.#turns += 1;
+    this.#drawn = null;
+    this.#picture?.remove();
+    this.#picture = null;
+    if (slept) this.hooks.onAsleep?.(false);
+  }
+
+  #ground() {
+    const plane = this.#figure?.threeD === false ? this.#figure.plane : null;
+    const area = areaOf(this.host);
+    return plane && area && { plane, area };
+  }
+
+  #placeMark(): void {
+    if (this.#figure === null || this.signal.aborted) return;
+    const at = this.#asleep ? null : this.#marked;
+    placeCursor(this.host, this.#figure.plane, this.#figure.threeD, at);
   }
 
   #camera(): Camera {
@@ -146,7 +258,7 @@ export class Plot {
 
   #look(camera: Camera | null): void {
     this.#moved = camera;
-    void this.#guard(Plotly.relayout(this.host, { "scene.camera": this.#camera() }));
+    if (!this.#asleep) void this.#guard(Plotly.relayout(this.host, { "scene.camera": this.#camera() }));
   }
 
   #homeRanges(): Record<string, unknown> {
@@ -163,44 +275,32 @@ export class Plot {
     }
   }
 
-  #key(event: KeyboardEvent): void {
-    if (!this.#figure?.threeD || event.ctrlKey || event.metaKey || event.altKey) return;
-    const moves: Record<string, () => Camera | null> = {
-      ArrowLeft: () => orbit(this.#camera(), -STEP, 0),
-      ArrowRight: () => orbit(this.#camera(), STEP, 0),
-      ArrowUp: () => orbit(this.#camera(), 0, STEP),
-      ArrowDown: () => orbit(this.#camera(), 0, -STEP),
-      "+": () => zoom(this.#camera(), 0.9),
-      "=": () => zoom(this.#camera(), 0.9),
-      "-": () => zoom(this.#camera(), 1 / 0.9),
-      "0": () => null,
-    };
-    const move = moves[event.key];
-    if (move === undefined) return;
-    event.preventDefault();
-    event.stopPropagation();
-    this.#look(move());
-  }
-
-  /** The wheel scrolls the notebook, as everywhere else; with Ctrl or in full screen it zooms. */
-  #wheel(event: WheelEvent): void {
-    const full = this.host.closest(".lw-full") !== null;
-    if (!this.#figure?.threeD || !(event.ctrlKey || event.metaKey || full)) return;
-    event.preventDefault();
-    this.#look(zoom(this.#camera(), Math.exp(Math.max(-1, Math.min(1, event.deltaY / 400)))));
-  }
-
   #purge(): void {
+    const giveBack = contextsOf(this.host);
     this.#drawn = null;
     this.#listening = false;
     Plotly.purge(this.host);
+    giveBack();
   }
 
   #destroy(): void {
     this.#queued = null;
-    this.#wake();
+    leave(this.#scene);
+    this.#rouse();
     this.#purge();
+    this.#picture?.remove();
   }
+}
+
+interface Hover {
+  readonly points?: readonly { readonly x?: unknown; readonly y?: unknown }[];
+}
+
+/** The values of several traces as one restyle takes them; it leaves alone what is undefined. */
+function merged({ values }: Figure): [Attributes, readonly number[]] {
+  const names = new Set(values.flatMap(({ attributes }) => Object.keys(attributes)));
+  const update = [...names].map((name) => [name, values.map(({ attributes }) => attributes[name])] as const);
+  return [Object.fromEntries(update), values.map(({ trace }) => trace)];
 }
 
 /** Resolves when what was drawn has reached the screen; in a hidden page, where nothing is painted, soon. */

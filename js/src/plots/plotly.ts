@@ -20,6 +20,7 @@ export interface PlotlyCore {
   ): Promise<unknown>;
   restyle(el: HTMLElement, update: Attributes, traces: readonly number[]): Promise<unknown>;
   relayout(el: HTMLElement, update: Attributes): Promise<unknown>;
+  toImage(el: HTMLElement, options: Attributes): Promise<string>;
   purge(el: HTMLElement): void;
 }
 

@@ -9,51 +9,50 @@ import {
   centreLabel,
   colorbar,
   type Figure,
-  hoverTexts,
   keyOf,
+  lossColours,
   palette,
   plain,
+  planeOf,
   type Scene,
 } from "./figure";
 import { type Heights, linearTicks } from "./heights";
+import { hoverTexts } from "./hover";
+import { marksOf } from "./marks";
 import { type Mesh, rowsOf } from "./mesh";
-import { faded, VIRIDIS } from "./palette";
 
 const EMPTY: Pick<Heights, "lo" | "hi" | "ticks" | "labels"> = { lo: 0, hi: 1, ticks: [], labels: [] };
 
 export function surfaceFigure(scene: Scene): Figure {
   const { heights, mesh } = scene;
-  const values = mesh && heights ? surfaceValues(mesh, heights) : {};
-  const data: Attributes[] =
-    mesh && heights ? [{ ...surfaceStyle(scene, mesh, heights), ...unwrap(values) }] : [];
-  if (centreInside(scene)) data.push(...stem(scene));
-  return { key: keyOf("surface", scene), data, layout: layoutOf(scene), values, threeD: true };
-}
-
-/** Attributes as restyle takes them: one entry a trace. */
-function surfaceValues(mesh: Mesh, heights: Heights): Attributes {
-  return {
-    x: [mesh.x],
-    y: [mesh.y],
-    z: [rowsOf(heights.z, mesh.x.length)],
-    text: [hoverTexts(mesh)],
+  const shared = {
+    key: keyOf("surface", scene),
+    layout: layoutOf(scene),
+    threeD: true,
+    plane: planeOf(scene),
   };
+  const model = centreInside(scene) ? stem(scene) : [];
+  if (mesh === null || heights === null) return { ...shared, data: model, values: [] };
+  const attributes = surfaceValues(scene, mesh, heights);
+  const marks = marksOf(scene, 1, true);
+  const data = [{ ...surfaceStyle(scene, heights), ...attributes }, ...marks.data, ...model];
+  return { ...shared, data, values: [{ trace: 0, attributes }, ...marks.values] };
 }
 
-function unwrap(values: Attributes): Attributes {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, (value as unknown[])[0]]));
+function surfaceValues(scene: Scene, mesh: Mesh, heights: Heights): Attributes {
+  return { x: mesh.x, y: mesh.y, z: rowsOf(heights.z, mesh.x.length), text: hoverTexts(scene, mesh) };
 }
 
 /** No contour lines beside holes: plotly draws lines to NaN there, which take software GL minutes. */
-function surfaceStyle(scene: Scene, mesh: Mesh, heights: Heights): Attributes {
-  const preview = mesh.stage === "quadratic";
+function surfaceStyle(scene: Scene, heights: Heights): Attributes {
   const gaps = heights.holes + heights.hidden > 0;
   return {
     type: "surface",
-    colorscale: preview ? faded(palette(scene).panel) : VIRIDIS,
+    colorscale: lossColours(scene),
     cmin: heights.lo,
     cmax: heights.hi,
-    colorbar: colorbar(scene, heights),
+    // Beside a contour of the same picture one bar is enough.
+    ...(scene.paired ? { showscale: false } : { colorbar: colorbar(scene, heights) }),
     hoverinfo: "text",
     lighting: { ambient: 0.82, diffuse: 0.5, specular: 0.04, roughness: 0.9, fresnel: 0.05 },
     lightposition: { x: 2000, y: -4000, z: 8000 },
@@ -112,7 +111,7 @@ function layoutOf(scene: Scene): Attributes {
   const spread = hi - lo;
   return {
     ...baseLayout(scene),
-    margin: { l: 0, r: 56, t: 0, b: 0 },
+    margin: { l: 0, r: scene.paired ? 0 : 56, t: 0, b: 0 },
     scene: {
       xaxis: axis(scene, plain(axisTitle("α", frame.alpha, scene.roomy)), [frame.alpha.lo, frame.alpha.hi]),
       yaxis: axis(scene, plain(axisTitle("β", frame.beta, scene.roomy)), [frame.beta.lo, frame.beta.hi]),

@@ -1,0 +1,187 @@
+// What lies on the loss: the lowest point found, the training path, other models; flat or draped on the surface.
+
+import { number } from "../protocol/format";
+import type { AxisInfo, Frame } from "../protocol/messages";
+import { type Attributes, palette, type Scene, type Values } from "./figure";
+import { hovering } from "./hover";
+import { ON_SCALE, sheer } from "./palette";
+import { heightAt, type Lowest, lowestOf, type Place } from "./relief";
+import { type Drawn, drawnTracks, type Stop } from "./tracks";
+
+/** Traces to draw, and of each what changes while a picture streams. */
+export interface Marks {
+  readonly data: readonly Attributes[];
+  readonly values: readonly Values[];
+}
+
+/** The marks of a scene, as traces number `first` and on. */
+export function marksOf(scene: Scene, first: number, threeD: boolean): Marks {
+  const traces = [
+    lowest(scene, threeD),
+    ...drawnTracks(scene.points.frame).flatMap((t) => track(scene, t, threeD)),
+  ];
+  return {
+    data: traces.map(({ fixed, moving }) => ({ ...fixed, ...moving })),
+    values: traces.flatMap(({ moving }, k) =>
+      Object.keys(moving).length > 0 ? [{ trace: first + k, attributes: moving }] : [],
+    ),
+  };
+}
+
+interface Trace {
+  readonly fixed: Attributes;
+  readonly moving: Attributes;
+}
+
+/** A ring at the lowest exact point; none where that is the model itself. */
+function lowest(scene: Scene, threeD: boolean): Trace {
+  const found = lowestShown(scene);
+  const { accent, panel } = palette(scene);
+  const place = found === null ? [] : [found];
+  const words = place.map(
+    ({ loss, alpha, beta }) => `lowest found: loss ${number(loss)}, α ${number(alpha)}, β ${number(beta)}`,
+  );
+  return {
+    fixed: {
+      ...kind(threeD),
+      mode: "markers",
+      marker: {
+        symbol: "circle",
+        size: threeD ? 6 : 10,
+        color: panel,
+        line: { width: 3, color: accent },
+      },
+      hoverinfo: "text",
+    },
+    moving: { ...positions(scene, place, threeD, 0.02), hovertext: words },
+  };
+}
+
+/** The lowest point, unless the model at the centre is as low. */
+export function lowestShown(scene: Scene): Lowest | null {
+  if (scene.mesh === null) return null;
+  const found = lowestOf(scene.mesh);
+  if (found === null) return null;
+  const { frame } = scene.points;
+  const model = [frame.alpha, frame.beta].every(({ lo, hi }) => lo <= 0 && hi >= 0) ? frame.loss : null;
+  const atCentre = found.alpha === 0 && found.beta === 0;
+  return atCentre || (model !== null && Math.fround(model) <= found.loss) ? null : found;
+}
+
+function kind(threeD: boolean): Attributes {
+  return { type: threeD ? "scatter3d" : "scatter", showlegend: false, connectgaps: false };
+}
+
+/** Positions of places; on the surface with heights, lifted by a part of the height axis so that it hides none. */
+function positions(
+  scene: Scene,
+  places: readonly (Place | null)[],
+  threeD: boolean,
+  lift: number,
+): Attributes {
+  const flat = { x: places.map((p) => p?.alpha ?? null), y: places.map((p) => p?.beta ?? null) };
+  return threeD ? { ...flat, z: draped(scene, places, lift) } : flat;
+}
+
+function draped(
+  { mesh, heights }: Scene,
+  places: readonly (Place | null)[],
+  lift: number,
+): (number | null)[] {
+  if (mesh === null || heights === null) return places.map(() => null);
+  const up = lift * (heights.hi - heights.lo);
+  return places.map((place) => {
+    const height = place === null ? null : heightAt(mesh, heights, place);
+    return height === null ? null : height + up;
+  });
+}
+
+/** Positions that stay, and heights that stream. */
+function placed(scene: Scene, places: readonly (Place | null)[], threeD: boolean, lift: number): Trace {
+  const { z, ...fixed } = positions(scene, places, threeD, lift);
+  return { fixed, moving: z === undefined ? {} : { z } };
+}
+
+function track(scene: Scene, { line, stops }: Drawn, threeD: boolean): Trace[] {
+  const path = line.length > 0 ? casedLine(scene, line, threeD) : [];
+  const groups = [
+    stops.filter(({ role }) => role === "between"),
+    stops.filter(({ role }) => role === "start" || role === "end"),
+    stops.filter(({ role }) => role === "point"),
+  ];
+  return [
+    ...path,
+    ...groups.filter((group) => group.length > 0).map((group) => stopsTrace(scene, group, threeD)),
+  ];
+}
+
+function casedLine(scene: Scene, line: readonly (Place | null)[], threeD: boolean): Trace[] {
+  const { casing, ink } = ON_SCALE;
+  const widths = threeD ? [8, 4] : [4.5, 2];
+  return [casing, ink].map((color, k) => {
+    const { fixed, moving } = placed(scene, line, threeD, 0.008 + 0.004 * k);
+    const style = { ...kind(threeD), mode: "lines", line: { color, width: widths[k] }, hoverinfo: "skip" };
+    return { fixed: { ...style, ...fixed }, moving };
+  });
+}
+
+const SYMBOLS: Readonly<Record<Stop["role"], string>> = {
+  start: "circle",
+  between: "circle",
+  end: "square",
+  point: "diamond",
+};
+
+/** Markers of one size: the ends of a path and other models are larger. */
+function stopsTrace(scene: Scene, stops: readonly Stop[], threeD: boolean): Trace {
+  const large = stops.some(({ role }) => role !== "between");
+  const { fixed, moving } = placed(scene, stops, threeD, 0.02);
+  const style = {
+    ...kind(threeD),
+    mode: "markers",
+    ...hovering(stops.map(({ hover }) => hover)),
+    marker: {
+      symbol: stops.map(({ role }) => SYMBOLS[role]),
+      size: size(large, threeD),
+      color: stops.map((stop) => sheer(inks(stop)[0], stop.strength)),
+      line: { width: threeD ? 1 : 1.5, color: stops.map((stop) => sheer(inks(stop)[1], stop.strength)) },
+    },
+  };
+  return { fixed: { ...style, ...fixed }, moving };
+}
+
+function size(large: boolean, threeD: boolean): number {
+  if (threeD) return large ? 6 : 3;
+  return large ? 11 : 6;
+}
+
+/** Colour and outline: a path begins light and ends dark. */
+function inks({ role }: Stop): readonly [string, string] {
+  const { casing, ink } = ON_SCALE;
+  return role === "end" || role === "point" ? [ink, casing] : [casing, ink];
+}
+
+/** Words beside the ends of paths and other models on the contour; none where the model itself already has them. */
+export function labelsOf(scene: Scene): Attributes[] {
+  const { frame } = scene.points;
+  const { text, panel, border } = palette(scene);
+  const stops = drawnTracks(frame).flatMap((drawn) => drawn.stops);
+  return stops
+    .filter((stop) => stop.role !== "between" && !(stop.role !== "point" && atModel(stop, frame)))
+    .map(({ alpha, beta, role, label }) => ({
+      ...{ x: alpha, y: beta, text: role === "point" ? label : role, showarrow: false, yshift: -17 },
+      ...{
+        font: { size: 11, color: text },
+        bgcolor: panel,
+        bordercolor: border,
+        borderpad: 2,
+        opacity: 0.88,
+      },
+    }));
+}
+
+/** Whether a stop lies where the model's own label is. */
+function atModel({ alpha, beta }: Place, frame: Frame): boolean {
+  const near = (value: number, { lo, hi }: AxisInfo) => Math.abs(value) < 0.03 * (hi - lo);
+  return near(alpha, frame.alpha) && near(beta, frame.beta);
+}
