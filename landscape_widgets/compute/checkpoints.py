@@ -235,6 +235,11 @@ class Checkpoints:
         self._mapped = 0
         self._warn_of_shared_memory()
 
+    @classmethod
+    def of(cls, objective: Objective, items: Iterable[Any] | Checkpoints, least: int = 1) -> Checkpoints:
+        """The same where they are read already, else read them."""
+        return items if isinstance(items, Checkpoints) else cls(objective, items, least)
+
     @property
     def count(self) -> int:
         """How many checkpoints, n."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from landscape_widgets.compute.checkpoints import Architecture, source_of
-from landscape_widgets.compute.objective import Objective
+from landscape_widgets.compute.objective import Objective, finished
 from landscape_widgets.compute.parameters import ParameterLayout, array_of
 from landscape_widgets.compute.torch_state import normal_vector
 from landscape_widgets.compute.trajectory import TrajectoryProjection
@@ -45,7 +45,7 @@ def random(objective: Objective, seed: int = 0, normalize: str | None = "filter"
 
     Source: H. Li et al., "Visualizing the loss landscape of neural nets" (2018), section 4.
 
-    >>> from landscape_widgets.compute.objective import Objective
+    >>> from landscape_widgets.compute.objective import Objective, finished
     >>> objective = Objective(torch.nn.Linear(3, 2), torch.nn.MSELoss(), (torch.ones(4, 3), torch.ones(4, 2)))
     >>> d = random(objective, seed=1)
     >>> d.label, d.unit, d.vector.shape
@@ -140,11 +140,16 @@ def gradient(objective: Objective, normalize: str | None = "unit") -> Direction:
     >>> d.label, bool(d.vector @ objective.gradient().numpy() > 0)
     ('gradient, uphill', True)
     """
+    return finished(gradient_steps(objective, normalize))
+
+
+def gradient_steps(objective: Objective, normalize: str | None = "unit") -> Generator[None, None, Direction]:
+    """As `gradient`, yielding after every batch."""
     if normalize not in ("unit", None):
         raise InputError(
             f'expected normalize as "unit" or None, got {normalize!r}', "use rescale(direction, objective, scale)"
         )
-    vector = objective.gradient().cpu().double()
+    vector = (yield from objective.gradient_steps()).cpu().double()
     largest = float(vector.abs().max())
     if not 0 < largest < float("inf"):
         raise ModelError(

@@ -204,13 +204,19 @@ class Objective:
 
     def loss(self, theta: Tensor | np.ndarray | None = None) -> float:
         """The mean loss at θ (None: the centre), one forward pass over the data; two where BatchNorm is recomputed."""
+        return finished(self.loss_steps(theta))
+
+    def loss_steps(self, theta: Tensor | np.ndarray | None = None) -> Generator[None, None, float]:
+        """As `loss`, yielding after every batch."""
         point = self._point(theta)
         statistics = self._statistics(point)
         total = 0.0
-        with evaluation(), self.replica(point) as replica:
-            for batch in self.batches:
+        for batch in self.batches:
+            # A replica is borrowed for one batch only: none is held across a yield.
+            with evaluation(), self.replica(point) as replica:
                 loss, _ = self.forward(replica, batch, statistics)
                 total += batch.weight / self.batches.total_weight * loss.item()
+            yield
         return total
 
     def sample_losses(self, theta: Tensor | np.ndarray | None = None) -> Float[Tensor, " N"]:
@@ -232,14 +238,20 @@ class Objective:
         ------
         ModelError : the loss of no batch depends on the parameters in a way torch can differentiate.
         """
+        return finished(self.gradient_steps(theta))
+
+    def gradient_steps(self, theta: Tensor | np.ndarray | None = None) -> Generator[None, None, Float[Tensor, " P"]]:
+        """As `gradient`, yielding after every batch."""
         refuse_recomputed(self)
-        depends = False
-        with evaluation(), self.replica(self._point(theta)) as replica:
+        point, depends = self._point(theta), False
+        with evaluation():
             total = torch.zeros(self.size, dtype=self.dtype, device=self.device)
-            for batch in self.batches:
+        for batch in self.batches:
+            with evaluation(), self.replica(point) as replica:
                 if (gradient := self.batch_gradient(replica, batch)) is not None:
                     total.add_(gradient, alpha=batch.weight / self.batches.total_weight)
                     depends = True
+            yield
         if not depends:
             raise independent_loss()
         return total

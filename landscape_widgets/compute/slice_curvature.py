@@ -67,9 +67,9 @@ def slice_curvature_steps(
     slope, loss, length = np.full(2, np.nan), float("nan"), float("nan")
     if objective is not None:
         theta = getattr(operator, "theta", None)
-        gradient = objective.gradient(theta).double()
+        gradient = (yield from objective.gradient_steps(theta)).double()
         slope = np.array([(gradient @ first).item(), (gradient @ second).item()])
-        loss, length = objective.loss(theta), gradient.norm().item()
+        loss, length = (yield from objective.loss_steps(theta)), gradient.norm().item()
     gram = np.array([[(first @ first).item(), (first @ second).item()], [0.0, (second @ second).item()]])
     kappa = curvatures(a, b, c)
     return SliceCurvature(

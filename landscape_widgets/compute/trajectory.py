@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 
 from landscape_widgets.compute.checkpoints import Checkpoints
-from landscape_widgets.compute.objective import Objective
+from landscape_widgets.compute.objective import Objective, finished
 from landscape_widgets.compute.parameters import array_of
 from landscape_widgets.compute.stream import Computation, Stream
 from landscape_widgets.compute.torch_state import evaluation
@@ -95,8 +95,7 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
     Raises
     ------
     InputError : fewer than two checkpoints, all of them equal, fewer dimensions than components, another architecture,
-        non-finite parameters, dependent directions.
-    FileNotFoundError : no such file.
+        non-finite parameters, dependent directions; FileNotFoundError : no such file.
 
     Source: H. Li et al., "Visualizing the loss landscape of neural nets" (2018), section 7.2.
 
@@ -110,7 +109,7 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
     def __init__(
         self,
         objective: Objective,
-        checkpoints: Iterable[Any],
+        checkpoints: Iterable[Any] | Checkpoints,
         *,
         components: int = 2,
         center: str = "objective",
@@ -121,7 +120,7 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
         if center not in CENTERS:
             raise InputError(f'expected center as "objective", "last" or "mean", got {center!r}', "choose one of them")
         self.objective, self.center, self.losses = objective, center, losses
-        self.checkpoints = Checkpoints(objective, checkpoints, least=2)
+        self.checkpoints = Checkpoints.of(objective, checkpoints, least=2)
         self._given = None if directions is None else tuple(directions)
         self.components = _components(components, self._given, objective, self.checkpoints.count)
         self.steps = self.checkpoints.steps if steps is None else np.asarray(steps, dtype=np.int64)
@@ -150,15 +149,17 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
         state = self._start() if resume is None else resume.copy()
         mine, theirs = (self.checkpoints.count, self.components), state.products.shape
         if mine != theirs:
-            advice = "resume with the same checkpoints and components"
-            raise InputError(f"expected a state of shape {mine}, got {theirs}", advice)
+            raise InputError(f"expected a state of shape {mine}, got {theirs}", "resume with the same checkpoints")
         return Stream(self._partials(state), state.copy)
 
     def principal_directions(self) -> tuple[Direction, ...]:
         """The principal components alone, two passes over the checkpoints."""
+        return finished(self.principal_direction_steps())
+
+    def principal_direction_steps(self) -> Generator[None, None, tuple[Direction, ...]]:
+        """The same, yielding after every block of parameters."""
         state = self._start()
-        for _ in self._work(state, last=1):
-            pass
+        yield from self._work(state, last=1)
         return state.directions
 
     def _start(self) -> ProjectionState:

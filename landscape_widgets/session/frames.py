@@ -7,7 +7,7 @@ import numpy as np
 from landscape_widgets.compute.directions import angle
 from landscape_widgets.compute.grid import GridEvaluator
 from landscape_widgets.compute.objective import Objective
-from landscape_widgets.protocol.messages import AxisInfo, Frame, Preview, Verdict
+from landscape_widgets.protocol.messages import AxisInfo, Frame, Preview, Track, Verdict
 from landscape_widgets.results import Direction, SliceCurvature
 
 
@@ -18,6 +18,7 @@ def make_frame(
     curvature: SliceCurvature | None,
     verdict: Verdict | None,
     caution: str,
+    tracks: tuple[Track, ...] = (),
 ) -> Frame:
     """Everything about a picture but its points."""
     axes = [axis_info(direction, points) for direction, points in zip(plane, evaluator.coordinates, strict=True)]
@@ -32,6 +33,8 @@ def make_frame(
         preview=preview(curvature),
         verdict=verdict,
         caption=caption(objective, evaluator, plane, caution),
+        metrics=objective.metric_names,
+        tracks=tracks,
     )
 
 

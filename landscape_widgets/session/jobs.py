@@ -56,6 +56,7 @@ class Job(Generic[T]):
         on the scheduler's thread, as part of the first step, so that set-up may be expensive).
     interactive : somebody is waiting for it: it goes before background jobs.
     urgent : as the newest interactive job it runs alone while this is True; `on_step` may clear the attribute.
+    idle : attribute, False at first: nobody looks at it any more, so it is stepped only while nothing else is ready.
     on_step : called with each value; an exception ends the job as failed.
     on_end : called once with the `JobEnd`; the iterator is closed by then.
     """
@@ -73,6 +74,7 @@ class Job(Generic[T]):
         self.key = key
         self.interactive = interactive
         self.urgent = urgent
+        self.idle = False
         self._steps: Any = steps
         self._on_step = on_step
         self._on_end = on_end

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from landscape_widgets.compute.directions import eigenvalue_name
-from landscape_widgets.session.session import Session
+from landscape_widgets.protocol.messages import PictureSettings, Range
 from landscape_widgets.session.settings import EXTENTS, RESOLUTIONS
+from landscape_widgets.session.sources import Sources
 
 
-def offered(session: Session, extent: float, resolution: int) -> dict[str, Any]:
+def offered(sources: Sources, settings: PictureSettings) -> dict[str, Any]:
     """The choices of a session, those in use included."""
-    sources: list[dict[str, Any]] = [{"source": "random", "index": 0, "label": "Random"}]
-    sources += [
-        {"source": "hessian", "index": index, "label": f"Hessian {eigenvalue_name(index)}"}
-        for index in session.eigenpair_indices
-    ]
-    sources += [
-        {"source": "custom", "index": place, "label": direction.label} for place, direction in enumerate(session.given)
-    ]
+    halves = {_half(settings.alpha_range), _half(settings.beta_range)}
     return {
-        "extents": sorted({*EXTENTS, float(extent)}),
-        "resolutions": sorted({*RESOLUTIONS, int(resolution)}),
-        "sources": sources,
+        "extents": sorted({*EXTENTS, *halves}),
+        "resolutions": sorted({*RESOLUTIONS, settings.resolution}),
+        "sources": sources.options(),
     }
+
+
+def _half(window: Range) -> float:
+    return (window.hi - window.lo) / 2

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,7 +136,8 @@ class TileOutbox:
 
         Parameters
         ----------
-        index, values : (n,), flat row-major positions and their losses; n may be 0.
+        index : (n,), flat row-major positions; n may be 0.
+        values : (n,), their losses; or (1 + metrics, n) with the metrics of the frame below.
         level, done, total, seconds_left : as in `Tile`; of merged ones the latest counts.
         frame : a newer head of the picture, to go with the next tile.
 
@@ -151,8 +152,9 @@ class TileOutbox:
                 return
             self._frame = frame or self._frame
             pending = self._pending or _Pending([], [])
-            pending.index.append(where)
-            pending.values.append(loss)
+            if where.size:
+                pending.index.append(where)
+                pending.values.append(loss)
             pending.level, pending.done, pending.total = int(level), int(done), int(total)
             pending.seconds_left = None if seconds_left is None else float(seconds_left)
             self._pending = pending
@@ -195,14 +197,14 @@ class TileOutbox:
         if waits:
             self._watch(self._patience)
 
-    def post(self, message: Any) -> None:
+    def post(self, message: Any, buffers: Sequence[memoryview] = ()) -> None:
         """Send a message that belongs to no picture, after those already sent; a `Result` as in `finish`.
 
         Raises `ProtocolError` for any other message that cannot be sent.
         """
         content = _encode_final(message) if isinstance(message, (Result, Error)) else encode(message)
         with self._lock:
-            self._outgoing.append((content, []))
+            self._outgoing.append((content, list(buffers)))
         self._drain()
 
     def poll(self, now: float | None = None) -> None:
@@ -225,7 +227,10 @@ class TileOutbox:
             self._finals.clear()
 
     def _queue_tile(self, pending: _Pending) -> None:
-        headers, buffers = pack({"index": np.concatenate(pending.index), "loss": np.concatenate(pending.values)})
+        index = np.concatenate([np.empty(0, np.int32), *pending.index])
+        values = np.concatenate(pending.values, axis=1) if pending.values else np.empty((1, 0), np.float32)
+        arrays = {"index": index, "loss": values[0]}
+        headers, buffers = pack({**arrays, "metrics": values[1:]} if len(values) > 1 else arrays)
         tile = Tile(
             id=self._id,
             run=self._run or 0,
@@ -286,11 +291,11 @@ class TileOutbox:
 
 def _points(index: np.ndarray, values: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
     """Copies of both, in the dtypes of the wire; infinite where a value is beyond float32."""
-    where, loss = np.asarray(index).reshape(-1), np.asarray(values).reshape(-1)
-    if where.size != loss.size:
+    where, loss = np.asarray(index).reshape(-1), np.atleast_2d(values)
+    if loss.ndim != 2 or where.size != loss.shape[1]:
         raise InputError(f"expected one value an index, got {loss.size} for {where.size}", "pass both in one order")
     if where.size == 0:
-        return np.empty(0, np.int32), np.empty(0, np.float32)
+        return np.empty(0, np.int32), np.empty((len(loss), 0), np.float32)
     if where.dtype.kind not in "iu" or loss.dtype.kind not in "fiu":
         raise InputError(f"expected integers and floats, got {where.dtype} and {loss.dtype}", "convert them")
     if where.min() < 0 or where.max() >= min(total, 2**31):

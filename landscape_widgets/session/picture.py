@@ -80,10 +80,11 @@ def complete_level(evaluator: GridEvaluator, surface: Surface) -> int:
 
 
 def newly_known(surface: Surface, before: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Flat indices and losses of the points that `before` did not have."""
+    """Flat indices of the points that `before` did not have, and their loss and metrics, one row each."""
     fresh = surface.known if before is None else surface.known & ~before
     index = np.flatnonzero(fresh)
-    return index.astype(np.int32), surface.loss.reshape(-1)[index]
+    values = np.stack([array.reshape(-1)[index] for array in (surface.loss, *surface.metrics.values())])
+    return index.astype(np.int32), values
 
 
 def _seconds_left(surface: Surface, first: int, elapsed: float) -> float | None:

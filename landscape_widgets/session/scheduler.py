@@ -30,8 +30,8 @@ class Scheduler:
     """Steps jobs on one daemon thread, started at the first submit; holds nothing of a job that has ended.
 
     The newest interactive job runs alone while it is `urgent`; otherwise all jobs take turns, one step each,
-    newest interactive first, then background jobs in order of submission. Cancel and pause take effect between
-    two steps. In a forked child it starts afresh, without the parent's jobs.
+    newest interactive first, then background jobs in order of submission; idle ones only while nothing else is ready.
+    Cancel and pause take effect between two steps. In a forked child it starts afresh, without the parent's jobs.
     """
 
     def __init__(self, name: str = "landscape-scheduler") -> None:
@@ -50,6 +50,7 @@ class Scheduler:
                     old._stop = old._stop or "superseded"
             job._thread = self._thread
             self._jobs.append(job)
+            self._moved = True
             self._changed.notify_all()
         return job
 
@@ -69,6 +70,17 @@ class Scheduler:
     def resume(self, which: Hashable | Job[Any]) -> bool:
         """Undo `pause`; whether there was such a job."""
         return self._set_paused(which, False)
+
+    def watch(self, function: Callable[[], object]) -> None:
+        """Call a bound method on the scheduler's thread whenever `queue` has changed, while its owner lives."""
+        self._watchers.append(weakref.WeakMethod(function))
+
+    def queue(self) -> list[tuple[Hashable, bool]]:
+        """Key of every job that has not ended, and whether it is paused, in the order of their turns."""
+        with self._changed:
+            alive: list[Job[Any]] = [job for job in self._jobs if job._stop is None and not job._ending]
+            order = [job for job in reversed(alive) if job.interactive] + [job for job in alive if not job.interactive]
+            return [(job.key, job._paused) for job in sorted(order, key=lambda job: (job._paused, job.idle))]
 
     def call(self, function: Callable[[], object]) -> None:
         """Run a short function on the scheduler's thread before the next step; what it raises is logged."""
@@ -126,6 +138,8 @@ class Scheduler:
         self._calls: deque[Callable[[], object]] = deque()
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
+        self._watchers: list[weakref.WeakMethod[Any]] = []
+        self._moved = False
         self._round = 1
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -153,12 +167,13 @@ class Scheduler:
             job = self._find(which)
             if job is not None:
                 job._paused = paused
+                self._moved = True
                 self._changed.notify_all()
         return job is not None
 
     def _seconds_to_wait(self) -> float | None:
         """0 if there is something to do; else seconds until the next timer, None if there is none."""
-        if self._calls or any(job._stop is not None or not job._paused for job in self._jobs):
+        if self._moved or self._calls or any(job._stop is not None or not job._paused for job in self._jobs):
             return 0.0
         if self._timers:
             return min(max(0.0, self._timers[0][0] - time.monotonic()), 3600.0)
@@ -171,6 +186,7 @@ class Scheduler:
             try:
                 self._run_calls()
                 self._end_stopped()
+                self._tell_watchers()
                 self._step_one()
             except BaseException:  # noqa: BLE001 - the thread outlives anything, and says so
                 report("the scheduler met an error of its own")
@@ -206,6 +222,18 @@ class Scheduler:
         for job in stopped:
             self._finish(job, JobEnd("cancelled", job._last, reason=job._stop or ""))
 
+    def _tell_watchers(self) -> None:
+        with self._changed:
+            moved, self._moved = self._moved, False
+            self._watchers = [watcher for watcher in self._watchers if watcher() is not None]
+            watchers = [watcher() for watcher in self._watchers] if moved else []
+        for function in watchers:
+            try:
+                if function is not None:
+                    function()
+            except BaseException:  # noqa: BLE001 - the next watcher must hear of it, whatever this one raised
+                report("a watcher of the scheduler failed")
+
     def _step_one(self) -> None:
         job = self._pick()
         end = None if job is None else job._step()
@@ -216,6 +244,7 @@ class Scheduler:
         """The job whose turn it is."""
         with self._changed:
             ready = [job for job in self._jobs if job._stop is None and not job._paused]
+            ready = [job for job in ready if not job.idle] or ready
             order: list[Job[Any]] = [job for job in reversed(ready) if job.interactive]
             if order and order[0].urgent:
                 return order[0]
@@ -238,6 +267,7 @@ class Scheduler:
             with self._changed:
                 if job in self._jobs:
                     self._jobs.remove(job)
+                    self._moved = True
             if not job._future.done():
                 job._future.set_result(end)
 

@@ -4,85 +4,43 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import functools
-import os
-import time
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Generator, Sequence
+from typing import Any
 
 import numpy as np
 
 from landscape_widgets.compute.grid import GridEvaluator
 from landscape_widgets.compute.lanczos import Lanczos
-from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.operators.hessian import HessianOperator
 from landscape_widgets.errors import LandscapeError, Outcome
-from landscape_widgets.protocol.messages import Error, Frame, Pair, PictureSettings, Progress, Result, Verdict
-from landscape_widgets.results import Direction, Eigenpairs, SliceCurvature, Surface
+from landscape_widgets.protocol.messages import (
+    CurveSettings,
+    Error,
+    Frame,
+    PictureSettings,
+    Progress,
+    Result,
+    Track,
+    Verdict,
+)
+from landscape_widgets.results import Eigenpairs, SliceCurvature, Surface
 from landscape_widgets.session.dispatch import error_reply
+from landscape_widgets.session.eigen import MAX_PRODUCTS, EigenWork, pair_messages, pair_progress
+from landscape_widgets.session.extras import CurveWork, QueueNotice, TrackWork
 from landscape_widgets.session.frames import make_frame
+from landscape_widgets.session.listener import WORKERS, Listener, default_executor
 from landscape_widgets.session.outbox import TileOutbox
 from landscape_widgets.session.picture import Update, newly_known, picture_steps
+from landscape_widgets.session.run import Run
 from landscape_widgets.session.scheduler import Job, JobEnd, Scheduler
-from landscape_widgets.session.settings import check_offered, needs_eigenpairs, plane
+from landscape_widgets.session.settings import check, needs_eigenpairs, plane, same_region
+from landscape_widgets.session.sources import Sources
 from landscape_widgets.session.verdict import verdict
 
 KEPT_SURFACES = 8
 """Surfaces of one plane kept for reuse."""
 
-MAX_PRODUCTS = 1000
-"""Budget of Hessian-vector products for the eigenpairs of one widget."""
-
-REPORT_SECONDS = 0.1
-"""Least time between two reports of moving eigenpairs."""
-
-
-WORKERS = min(4, os.cpu_count() or 1)
-"""Blocks of a grid under way at a time."""
-
-
-@functools.cache
-def default_executor() -> concurrent.futures.Executor:
-    """The worker threads of this process, shared by all sessions."""
-    return concurrent.futures.ThreadPoolExecutor(WORKERS, thread_name_prefix="landscape-worker")
-
-
-class Listener(Protocol):
-    """What a widget wants to hear; every call comes on the scheduler's thread."""
-
-    def on_settings(self, settings: PictureSettings) -> None:
-        """A picture with these settings begins."""
-
-    def on_surface(self, surface: Surface, finished: bool) -> None:
-        """The surface has grown, or ended."""
-
-    def on_pairs(self, pairs: Eigenpairs, finished: bool) -> None:
-        """The eigenpairs have moved, or ended."""
-
-    def on_status(self, text: str, progress: float) -> None:
-        """What is being done, in words, and how far it is, 0 to 1."""
-
-    def on_error(self, error: Error) -> None:
-        """A request has failed."""
-
-
-@dataclasses.dataclass(eq=False)
-class Run:
-    """One picture from its request to its end."""
-
-    id: str
-    number: int
-    settings: PictureSettings
-    evaluator: GridEvaluator | None = None
-    plane: tuple[Direction, Direction] | None = None
-    curvature: SliceCurvature | None = None
-    surface: Surface | None = None
-    sent: np.ndarray | None = None
-    level: int = 0
-    started: float = dataclasses.field(default_factory=time.perf_counter)
-    caution: str = ""
-    framed: bool = False
-    ended: bool = False
+NO_POINTS = np.empty(0, np.int32), np.empty(0)
 
 
 class Session:
@@ -90,80 +48,104 @@ class Session:
 
     def __init__(
         self,
-        objective: Objective,
+        sources: Sources,
         *,
         scheduler: Scheduler,
         outbox: TileOutbox,
         listener: Listener,
-        given: Sequence[Direction] = (),  # shared: the widget may add to it
-        largest: int = 1,
-        smallest: int = 1,
         tol: float = 1e-3,
         seed: int = 0,
         executor: concurrent.futures.Executor | None = None,
+        pairs: Eigenpairs | None = None,
+        surfaces: Sequence[Surface] = (),
     ) -> None:
         self._executor = default_executor() if executor is None else executor
-        self.objective = objective
-        self.operator = HessianOperator(objective)
+        self.sources, self.objective = sources, sources.objective
+        self.operator = HessianOperator(self.objective)
         self.scheduler, self.outbox, self.listener = scheduler, outbox, listener
-        self.given = given
-        largest = min(largest, objective.size)
-        smallest = min(smallest, objective.size - largest)
-        self._lanczos = Lanczos(self.operator, largest, smallest, tol=tol, seed=seed, max_products=MAX_PRODUCTS)
-        self.eigenpair_indices = (*range(largest), *range(-smallest, 0))
-        self.pairs: Eigenpairs | None = None
-        self.newest_pairs: Eigenpairs | None = None
+        self.eigen = EigenWork(
+            self._lanczos(tol, seed),
+            scheduler,
+            self.key("eigenpairs"),
+            moved=self._pairs_moved,
+            ended=self._pairs_ended,
+            known=pairs,
+        )
+        self.curves = CurveWork(sources, scheduler, outbox, self.key("curves"), self._executor)
+        self.tracks = TrackWork(sources, scheduler, self.key("tracks"))
+        self.queue = QueueNotice(scheduler, outbox, id(self))
         self.run: Run | None = None
         self.error: Error | None = None
-        self.pair_job: Job[Eigenpairs] | None = None
-        self.picture_job: Job[Update] | None = None
+        self.picture_job: Job[Any] | None = None
         self._runs = self._replays = 0
-        self._reported = 0.0
         self._waiting: Run | None = None
         self._surfaces: dict[tuple[Any, ...], list[Surface]] = {}
         self._curvatures: dict[tuple[Any, ...], SliceCurvature] = {}
+        self._tracks: dict[tuple[Any, ...], tuple[Track, ...]] = {}
+        self._given = tuple(surfaces)
+
+    def key(self, purpose: str) -> tuple[int, str]:
+        """The key of this widget's job of a purpose."""
+        return id(self), purpose
+
+    @property
+    def pairs(self) -> Eigenpairs | None:
+        """The eigenpairs, once computed."""
+        return self.eigen.pairs
+
+    def _lanczos(self, tol: float, seed: int) -> Lanczos:
+        indices = self.sources.eigenpairs
+        largest = sum(index >= 0 for index in indices)
+        return Lanczos(self.operator, largest, len(indices) - largest, tol=tol, seed=seed, max_products=MAX_PRODUCTS)
 
     # ------------------------------------------------------------ requests
 
-    def request_picture(self, id: str, settings: PictureSettings) -> None:
-        """Begin a picture; an earlier one ends as cancelled. Directions not offered change nothing."""
+    def request_picture(self, id: str, settings: PictureSettings, *, keep_region: bool = False) -> None:
+        """Begin a picture; an earlier one ends as cancelled. What is not offered changes nothing."""
         try:
-            check_offered(settings, len(self.given), len(self.eigenpair_indices))
+            check(settings, self.sources)
+            kept = self._same_region(settings) if keep_region else settings
         except LandscapeError as error:
             self._failed(error_reply(error, id, "picture"))
             return
         self._supersede()
         self._runs += 1
-        run = Run(id, self._runs, settings)
+        note = "Ranges cover the same parameter distance as before." if kept != settings else ""
+        run = Run(id, self._runs, kept, note)
         self.error = None
-        self.listener.on_settings(settings)
-        if needs_eigenpairs(settings) and self.pairs is None:
-            self._waiting = run
-            self.listener.on_status("waiting for Hessian directions", 0.0)
-            self.request_eigenpairs(interactive=True)
-        else:
-            self._begin(run)
+        self.listener.on_settings(kept)
+        self._advance(run)
 
-    def request_eigenpairs(self, *, interactive: bool = False) -> None:
-        """Compute the Hessian's ends, unless that is done or under way."""
-        if self.pair_job is not None:
-            self.pair_job.interactive = self.pair_job.interactive or interactive
-            return
-        job: Job[Eigenpairs] = Job(
-            (id(self), "eigenpairs"),
-            self._lanczos.stream,
-            interactive=interactive,
-            on_step=self._pairs_moved,
-            on_end=self._pairs_ended,
-        )
-        self.pair_job = self.scheduler.submit(job)
+    def request_curves(self, id: str, settings: CurveSettings) -> None:
+        """Compute cuts; Hessian directions that are not known yet are waited for."""
+        self.curves.request(id, settings, self.pairs)
+        if self.curves.waits:
+            self.eigen.request(interactive=True)
+
+    def request_eigenpairs(self) -> None:
+        """Compute the Hessian's ends in the background, unless that is done or under way."""
+        self.eigen.request()
 
     def cancel(self, purpose: str) -> None:
         """Stop what is computed for a purpose; what is known stays. A picture that waits for pairs ends too."""
         if purpose == "picture":
             self._supersede("cancelled")
         else:
-            self.scheduler.cancel((id(self), "eigenpairs"))
+            self.scheduler.cancel(self.key(purpose))
+
+    def pause(self, purpose: str, paused: bool) -> bool:
+        """Hold a job between two steps, or let it go on; whether there was one."""
+        return (self.scheduler.pause if paused else self.scheduler.resume)(self.key(purpose))
+
+    def jobs(self) -> list[Job[Any]]:
+        """What has not ended."""
+        found = [self.picture_job, self.eigen.job, self.curves.job, self.tracks.job]
+        return [job for job in found if job is not None and job.end is None]
+
+    def set_idle(self, idle: bool) -> None:
+        """Whether nobody looks: then other widgets go first."""
+        for job in self.jobs():
+            job.idle = idle
 
     def replay(self) -> None:
         """Send everything a page that has just come needs, after the answer to its hello."""
@@ -176,18 +158,20 @@ class Session:
             run.sent = None
             self._send_points(run, None)
             if run.ended:
-                self.outbox.finish(self._result(run, run.surface.outcome if run.surface else Outcome.CANCELLED))
-        if self.pair_job is not None and self.newest_pairs is not None:
-            self.outbox.post(self._pair_progress(self.newest_pairs))
+                self.outbox.finish(run.result(run.surface.outcome if run.surface else Outcome.CANCELLED))
+        if self.eigen.job is not None and self.eigen.newest is not None:
+            self.outbox.post(pair_progress(self.eigen.newest))
         elif self.pairs is not None:
             self.outbox.post(self._pair_result(self.pairs))
+        self.curves.replay()
+        self.queue.send()
         if self.error is not None:
             self.outbox.post(self.error)
 
     def close(self) -> None:
         """End everything; any thread."""
-        for purpose in ("picture", "eigenpairs"):
-            self.scheduler.cancel((id(self), purpose), "closed")
+        for purpose in ("picture", "eigenpairs", "curves", "tracks"):
+            self.scheduler.cancel(self.key(purpose), "closed")
 
     # ------------------------------------------------------------ a picture
 
@@ -195,28 +179,70 @@ class Session:
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             self.outbox.post(Result(waiting.id, "picture", str(Outcome.CANCELLED), Outcome.CANCELLED.advice))
-        self.scheduler.cancel((id(self), "picture"), reason)
+        self.scheduler.cancel(self.key("tracks"), reason)
+        self.scheduler.cancel(self.key("picture"), reason)
+
+    def _same_region(self, settings: PictureSettings) -> PictureSettings:
+        run = self.run
+        if run is None or run.plane is None or (needs_eigenpairs(settings) and self.pairs is None):
+            return settings
+        choices = (settings.alpha, settings.beta)
+        if self.sources.preparation(choices) is not None:
+            return settings
+        new = tuple(self.sources.direction(choice, self.pairs) for choice in choices)
+        return same_region(settings, run.settings, run.plane, new)
+
+    def _advance(self, run: Run) -> None:
+        """Begin a picture, once its directions are known."""
+        if needs_eigenpairs(run.settings) and self.pairs is None:
+            self._waiting = run
+            self.listener.on_status("waiting for Hessian directions", 0.0)
+            self.eigen.request(interactive=True)
+            return
+        preparation = self.sources.preparation((run.settings.alpha, run.settings.beta))
+        if preparation is None:
+            self._begin(run)
+        else:
+            self._prepare(run, preparation)
+
+    def _prepare(self, run: Run, steps: Generator[str, None, None]) -> None:
+        """Compute what the directions need, then begin."""
+
+        def ended(end: JobEnd[str]) -> None:
+            if end.state == "finished":
+                self._advance(run)
+            elif end.state == "failed":
+                self._failed(error_reply(end.error or RuntimeError("unknown"), run.id, "picture"))
+            else:
+                self.outbox.post(Result(run.id, "picture", str(Outcome.CANCELLED), Outcome.CANCELLED.advice))
+
+        def said(text: str) -> None:
+            self.listener.on_status(text, 0.0)
+
+        self.outbox.post(Progress(run.id, "picture", "computing the directions", 0, None, None, ()))
+        job: Job[Any] = Job(self.key("picture"), steps, interactive=True, urgent=True, on_step=said, on_end=ended)
+        self.picture_job = self.scheduler.submit(job)
 
     def _begin(self, run: Run) -> None:
+        settings, key = run.settings, self._key(run.settings)
         try:
-            run.plane = plane(run.settings, self.objective, self.pairs, self.given)
-            key = self._key(run.settings)
+            run.plane = plane(settings, self.sources, self.pairs)
             run.evaluator = GridEvaluator(
                 self.objective,
                 run.plane,
-                run.settings.extent,
-                run.settings.resolution,
-                reuse=self._surfaces.get(key, ()),
+                [(window.lo, window.hi) for window in (settings.alpha_range, settings.beta_range)],
+                settings.resolution,
+                reuse=[*self._surfaces.get(key, ()), *self._given],
                 executor=self._executor,
                 workers=WORKERS,
             )
         except LandscapeError as error:
             self._failed(error_reply(error, run.id, "picture"))
             return
-        run.curvature = self._curvatures.get(key)
+        run.curvature, run.tracks = self._curvatures.get(key), self._tracks.get(key, ())
         evaluator, directions, curvature = run.evaluator, run.plane, run.curvature
         job: Job[Update] = Job(
-            (id(self), "picture"),
+            self.key("picture"),
             lambda: picture_steps(evaluator, self.operator, directions, curvature),
             interactive=True,
             urgent=True,
@@ -225,8 +251,30 @@ class Session:
         )
         self.run = run
         self.outbox.begin(run.id, run.number, self._frame(run))
-        self.outbox.add(np.empty(0, np.int32), np.empty(0), 0, 0, len(run.evaluator.coordinates[0]) ** 2)
+        self.outbox.add(*NO_POINTS, 0, 0, run.points)
         self.picture_job = self.scheduler.submit(job)
+        if self.tracks.any and not run.tracks:
+            self.tracks.request(
+                run.plane,
+                lambda tracks: self._tracks_found(run, tracks),
+                lambda error: self._failed(error_reply(error, "tracks", "settings")),
+            )
+
+    def _tracks_found(self, run: Run, tracks: tuple[Track, ...]) -> None:
+        self._tracks[self._key(run.settings)] = tracks
+        if self.run is run:
+            run.tracks = tracks
+            self._reframe(run)
+
+    def _reframe(self, run: Run) -> None:
+        """Send the head of a picture again; of one that has ended, all of it."""
+        if run.ended:
+            self.replay()
+            if run.surface is not None:
+                self.listener.on_surface(run.surface, True)
+        else:
+            done = 0 if run.surface is None else run.surface.done
+            self.outbox.add(*NO_POINTS, run.level, done, run.points, frame=self._frame(run))
 
     def _picture_moved(self, run: Run, update: Update) -> None:
         fresh_frame = (update.curvature is not None and run.curvature is None) or update.caution != run.caution
@@ -236,8 +284,7 @@ class Session:
             self._curvatures[self._key(run.settings)] = update.curvature
         if update.surface is None:
             if fresh_frame:
-                size = run.settings.resolution**2
-                self.outbox.add(np.empty(0, np.int32), np.empty(0), 0, 0, size, frame=self._frame(run))
+                self.outbox.add(*NO_POINTS, 0, 0, run.points, frame=self._frame(run))
             return
         run.surface, run.level = update.surface, update.level
         self._send_points(run, update.seconds_left)
@@ -250,7 +297,7 @@ class Session:
     def _send_points(self, run: Run, seconds_left: float | None) -> None:
         surface = run.surface
         if surface is None:
-            self.outbox.add(np.empty(0, np.int32), np.empty(0), 0, 0, run.settings.resolution**2)
+            self.outbox.add(*NO_POINTS, 0, 0, run.points)
             return
         index, values = newly_known(surface, run.sent)
         run.sent = surface.known
@@ -259,7 +306,7 @@ class Session:
     def _picture_ended(self, run: Run, end: JobEnd[Update]) -> None:
         run.ended = True
         if run.surface is not None:
-            self._remember(run)
+            self._remember(run.settings, run.surface)
         if end.state == "failed":
             error = error_reply(end.error or RuntimeError("unknown"), run.id, "picture")
             self._failed(error, after_tiles=run is self.run)
@@ -270,28 +317,26 @@ class Session:
         if run.surface is not None:
             run.surface = dataclasses.replace(run.surface, outcome=outcome)
         current = run is self.run
-        (self.outbox.finish if current else self.outbox.post)(self._result(run, outcome))
+        (self.outbox.finish if current else self.outbox.post)(run.result(outcome))
         if current and run.surface is not None:
             self.listener.on_surface(run.surface, True)
             done = f"{run.surface.done:,} of {run.surface.total:,} points"
-            self.listener.on_status(
-                done if outcome.succeeded else f"{done}, {outcome}", run.surface.done / run.surface.total
-            )
+            text = done if outcome.succeeded else f"{done}, {outcome}"
+            self.listener.on_status(text, run.surface.done / run.surface.total)
 
     def _failed(self, error: Error, *, after_tiles: bool = False) -> None:
         self.error = error
         (self.outbox.finish if after_tiles else self.outbox.post)(error)
         self.listener.on_error(error)
 
-    def _remember(self, run: Run) -> None:
-        kept = self._surfaces.setdefault(self._key(run.settings), [])
-        if run.surface is not None:
-            kept.append(run.surface)
-            del kept[:-KEPT_SURFACES]
+    def _remember(self, settings: PictureSettings, surface: Surface) -> None:
+        kept = self._surfaces.setdefault(self._key(settings), [])
+        kept.append(surface)
+        del kept[:-KEPT_SURFACES]
 
     def _key(self, settings: PictureSettings) -> tuple[Any, ...]:
-        """What decides the plane, apart from range and resolution."""
-        return (settings.alpha, settings.beta, settings.scale)
+        """What decides the plane, apart from ranges and resolution."""
+        return settings.alpha, settings.beta
 
     def frame(self) -> Frame:
         """The head of the current picture."""
@@ -302,52 +347,34 @@ class Session:
     def _frame(self, run: Run) -> Frame:
         assert run.plane is not None
         assert run.evaluator is not None
-        return make_frame(
-            self.objective, run.evaluator, run.plane, run.curvature, self._verdict(run.curvature), run.caution
-        )
+        found = self._verdict(run.curvature)
+        return make_frame(self.objective, run.evaluator, run.plane, run.curvature, found, run.words, run.tracks)
 
     def _verdict(self, curvature: SliceCurvature | None) -> Verdict | None:
         return None if curvature is None else verdict(curvature, self.pairs)
 
-    def _result(self, run: Run, outcome: Outcome) -> Result:
-        return Result(
-            run.id,
-            "picture",
-            str(outcome),
-            outcome.advice,
-            evaluations=0 if run.surface is None else run.surface.evaluations,
-            seconds=time.perf_counter() - run.started,
-        )  # without a verdict: it may wait for acks, and one from before the eigenpairs would come after theirs
-
     # ------------------------------------------------------------ eigenpairs
 
     def _pairs_moved(self, pairs: Eigenpairs) -> None:
-        before = self.newest_pairs
-        if before is not None and before.products == pairs.products and pairs.outcome is Outcome.RUNNING:
-            return
-        self.newest_pairs = pairs
-        now = time.perf_counter()
-        if now - self._reported < REPORT_SECONDS:
-            return
-        self._reported = now
-        self.outbox.post(self._pair_progress(pairs))
+        self.outbox.post(pair_progress(pairs))
         self.listener.on_pairs(pairs, False)
 
     def _pairs_ended(self, end: JobEnd[Eigenpairs]) -> None:
-        self.pair_job = None
-        if end.state == "failed" or end.last is None or end.last.vectors.shape[1] == 0:
+        pairs = self.pairs
+        if end.state == "failed" or pairs is None:
             self._pairs_missing(end)
             return
-        self.pairs = self.newest_pairs = end.last
-        self.outbox.post(self._pair_result(end.last))
-        self.listener.on_pairs(end.last, True)
+        self.outbox.post(self._pair_result(pairs))
+        self.listener.on_pairs(pairs, True)
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            self._begin(waiting)
+            self._advance(waiting)
+        self.curves.pairs_known(pairs)
 
     def _pairs_missing(self, end: JobEnd[Eigenpairs]) -> None:
         """No vectors came: say why, and end the picture that waited for them in the same way."""
         waiting, self._waiting = self._waiting, None
+        self.curves.pairs_missing()
         if end.error is not None:
             self._failed(error_reply(end.error, "eigenpairs", "eigenpairs"))
             if waiting is not None:
@@ -360,32 +387,8 @@ class Session:
             self.listener.on_status("cancelled before the Hessian directions were known", 0.0)
 
     def _pair_result(self, pairs: Eigenpairs) -> Result:
+        found = self._verdict(self.run.curvature) if self.run is not None else None
+        outcome, rows = pairs.outcome, pair_messages(pairs)
         return Result(
-            "eigenpairs",
-            "eigenpairs",
-            str(pairs.outcome),
-            pairs.outcome.advice,
-            pairs=pair_messages(pairs),
-            products=pairs.products,
-            verdict=self._verdict(self.run.curvature) if self.run is not None else None,
+            "eigenpairs", "eigenpairs", str(outcome), outcome.advice, rows, products=pairs.products, verdict=found
         )
-
-    def _pair_progress(self, pairs: Eigenpairs) -> Progress:
-        stage = f"{pairs.products} products"
-        return Progress("eigenpairs", "eigenpairs", stage, pairs.products, None, None, pair_messages(pairs))
-
-
-def pair_messages(pairs: Eigenpairs) -> tuple[Pair, ...]:
-    """Eigenvalues with residuals as messages; a pair of the bottom end is counted from there."""
-    rows = []
-    for position, (value, residual, accepted) in enumerate(
-        zip(pairs.values, pairs.residuals, pairs.accepted, strict=True)
-    ):
-        index = position if position < pairs.largest else position - len(pairs.values)
-        rows.append(Pair(index, _finite(value), _finite(residual), bool(accepted)))
-    return tuple(rows)
-
-
-def _finite(value: Any) -> float | None:
-    number = float(value)
-    return number if np.isfinite(number) else None

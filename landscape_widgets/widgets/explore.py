@@ -18,12 +18,16 @@ def explore(
     data: Any = None,
     *,
     directions: Any = None,
-    extent: float = 1.0,
+    models: Any = None,
+    checkpoints: Any = None,
+    results: Any = (),
+    extent: Any = 1.0,
     resolution: int = 49,
-    scale: str = "filter",
+    scale: Any = "filter",
     seed: int = 0,
     view: str = "surface",
     height: str = "log",
+    colours: str = "viridis",
     title: str = "",
     layout: Any = None,
     executor: Executor | None = None,
@@ -39,12 +43,20 @@ def explore(
     Parameters
     ----------
     model, loss, data : as for `Objective`; or an `Objective` alone.
-    directions : two of "random", "random 7", "λ_max", "λ_min", an eigenpair index, a `Direction`, a vector (P,).
-    extent : half the width of both axes, in the unit of the scale.
+    directions : two of "random", "random 7", "λ_max", "λ_min", "gradient", "trajectory 0", "model 0", an eigenpair
+        index, a `Direction`, a vector (P,).
+    models : other models of the same architecture to look towards, by name or in order: modules, state dicts, vectors
+        (P,), paths of safetensors files. Each is marked in the picture where it projects to.
+    checkpoints : the training path, in order, in the same forms; it is drawn with its distance from the plane, and its
+        principal components are offered as directions.
+    results : `Eigenpairs` and `Surface` computed before; checked against the objective, and not computed again.
+    extent : half the width of both axes, in the unit of the scale; or (lo, hi); or one of these an axis.
     resolution : points an axis; 7, 13, 25, 49 and 97 nest.
-    scale : "filter" (relative to filter norms), "unit" (parameter distance) or "raw" (Gaussian steps).
+    scale : "filter" (relative to filter norms), "unit" (parameter distance) or "raw" (Gaussian steps; the own length
+        of what was given); or a pair, one an axis.
     seed : of the α direction if random; β takes the next one.
-    view, height, title, layout : how it is shown.
+    view : "surface", "contour", "both" or "curves".
+    height, colours, title, layout : "log" or "linear"; "viridis", "cividis" or "magma"; how else it is shown.
     largest, smallest, tol : eigenpairs offered from each end of the Hessian's spectrum, and their tolerance.
     executor : threads that evaluate the points; None: two to four of this process, shared by all explorers.
     options : further keywords of `Objective`.
@@ -68,6 +80,7 @@ def explore(
         "seed": seed,
         "view": view,
         "height": height,
+        "colours": colours,
     }
     if layout is not None:
         state["layout"] = layout
@@ -79,5 +92,8 @@ def explore(
         smallest=smallest,
         tol=tol,
         directions=directions,
+        models=models,
+        checkpoints=checkpoints,
+        results=results,
         **state,
     )

@@ -70,16 +70,16 @@ def test_another_version_is_refused(version):
         ("settings.resolution", 49.0, "a whole number"),
         ("settings.resolution", 2, "between 3 and 513"),
         ("settings.resolution", 514, "between 3 and 513"),
-        ("settings.extent", True, "a number"),
-        ("settings.extent", "1", "a number"),
-        ("settings.extent", math.nan, "a finite number"),
-        ("settings.extent", math.inf, "a finite number"),
-        ("settings.extent", 10**400, "a finite number"),
-        ("settings.extent", 0, "between 1e-06 and 1000000"),
-        ("settings.extent", -1.0, "between"),
-        ("settings.scale", "metres", "one of unit, filter, raw"),
-        ("settings.scale", {}, "one of unit, filter, raw"),
-        ("settings.alpha.source", "gradient", "settings.alpha.source"),
+        ("settings.alpha_range.hi", True, "a number"),
+        ("settings.alpha_range.hi", "1", "a number"),
+        ("settings.alpha_range.hi", math.nan, "a finite number"),
+        ("settings.alpha_range.hi", math.inf, "a finite number"),
+        ("settings.alpha_range.hi", 10**400, "a finite number"),
+        ("settings.alpha_range.hi", 1e7, "between -1000000 and 1000000"),
+        ("settings.beta_range.lo", -1e300, "between"),
+        ("settings.alpha.scale", "metres", "one of unit, filter, raw"),
+        ("settings.alpha.scale", {}, "one of unit, filter, raw"),
+        ("settings.alpha.source", "guess", "settings.alpha.source"),
         ("settings.alpha.seed", -1, "settings.alpha.seed"),
         ("settings.alpha.seed", 2**63, "settings.alpha.seed"),
         ("settings.alpha.seed", None, "settings.alpha.seed"),
@@ -101,8 +101,8 @@ def test_the_ends_of_the_bounds_are_allowed():
     for path, value in [
         ("settings.resolution", limits.MIN_RESOLUTION),
         ("settings.resolution", limits.MAX_RESOLUTION),
-        ("settings.extent", limits.MIN_EXTENT),
-        ("settings.extent", limits.MAX_EXTENT),
+        ("settings.alpha_range.lo", -limits.MAX_EXTENT),
+        ("settings.alpha_range.hi", limits.MAX_EXTENT),
         ("settings.alpha.seed", limits.MAX_SEED),
         ("settings.alpha.index", limits.MIN_INDEX),
     ]:
@@ -110,7 +110,7 @@ def test_the_ends_of_the_bounds_are_allowed():
 
 
 def test_an_int_is_taken_for_a_float():
-    extent = decode(changed("settings.extent", 2)).settings.extent
+    extent = decode(changed("settings.alpha_range.hi", 2)).settings.alpha_range.hi
     assert extent == 2.0
     assert type(extent) is float
 
@@ -131,7 +131,7 @@ def test_a_field_with_a_default_may_be_absent():
 def test_a_long_value_is_never_repeated_whole():
     for value in ("x" * 10**6, [["y" * 10**5] * 10**3] * 10, {"z" * 10**5: 1}, 10**5000, b"w" * 10**6):
         with pytest.raises(ProtocolError) as caught:
-            decode(changed("settings.scale", value))
+            decode(changed("settings.alpha.scale", value))
         assert len(str(caught.value)) < 400
         assert len(show(value)) <= limits.MAX_SHOWN
 

@@ -32,7 +32,7 @@ def test_every_class_and_constant_is_there():
     assert f"export const MAX_UNACKNOWLEDGED = {messages.MAX_UNACKNOWLEDGED};" in text
     assert "  readonly seconds_left: number | null;\n" in text
     assert "  readonly pairs: readonly Pair[];\n" in text
-    assert '  readonly purpose: "picture" | "eigenpairs";\n' in text
+    assert "  readonly purpose: Work;\n" in text
     assert "  readonly source: Source;\n" in text
     assert "/** Tile `seq` of run `run` has been drawn. */\nexport interface Ack {" in text
 

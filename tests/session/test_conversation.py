@@ -22,6 +22,7 @@ from landscape_widgets.session.outbox import TileOutbox
 from landscape_widgets.session.scheduler import Job, Scheduler
 
 CHOICE = m.AxisChoice("random")
+ONE = m.Range(-1.0, 1.0)
 TOTAL = 40
 
 
@@ -155,7 +156,7 @@ class Page:
 
 
 def request(id, fault=0):
-    return m.PictureRequest(id, m.PictureSettings(m.AxisChoice("random", fault), CHOICE, "unit", 1.0, 7))
+    return m.PictureRequest(id, m.PictureSettings(m.AxisChoice("random", fault), CHOICE, ONE, ONE, 7))
 
 
 @pytest.mark.parametrize("draw", [0.0, 0.005])

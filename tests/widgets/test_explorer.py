@@ -16,9 +16,12 @@ from torch import nn
 import landscape_widgets as lw
 from landscape_widgets.compute.operators.hessian import HessianOperator
 from landscape_widgets.protocol.codec import encode
-from landscape_widgets.protocol.messages import AxisChoice, Cancel, Hello, PictureRequest, PictureSettings
+from landscape_widgets.protocol.messages import AxisChoice, Cancel, Hello, PictureRequest, PictureSettings, Range
 
-RANDOM = PictureSettings(AxisChoice("random", seed=3), AxisChoice("random", seed=4), "unit", 0.5, 7)
+HALF = Range(-0.5, 0.5)
+RANDOM = PictureSettings(
+    AxisChoice("random", seed=3, scale="unit"), AxisChoice("random", seed=4, scale="unit"), HALF, HALF, 7
+)
 
 
 @pytest.fixture
@@ -160,7 +163,8 @@ def test_every_request_ends_exactly_once(explorer):
     page.say(encode(Hello("h1")))
     for number in range(5):
         page.say(encode(PictureRequest(f"p{number}", RANDOM)))
-    hessian = PictureSettings(AxisChoice("hessian"), AxisChoice("hessian", index=-1), "unit", 1.0, 7)
+    ends = (AxisChoice("hessian", scale="unit"), AxisChoice("hessian", index=-1, scale="unit"))
+    hessian = PictureSettings(*ends, Range(-1.0, 1.0), Range(-1.0, 1.0), 7)
     page.say(encode(PictureRequest("p5", hessian)))
     page.say(encode(Cancel("c1")))
     page.say(encode(PictureRequest("p6", RANDOM)))
@@ -269,14 +273,15 @@ def test_a_loss_without_second_derivatives_still_has_a_surface():
 def test_more_eigenpairs_are_offered_and_drawn(objective):
     explorer = lw.explore(objective, largest=2, smallest=2, directions=(1, -2), scale="unit", resolution=7)
     labels = [source["label"] for source in explorer.options["sources"]]
-    assert labels == ["Random", "Hessian λ_max", "Hessian λ_2", "Hessian λ_min+1", "Hessian λ_min"]
+    assert labels == ["Random", "Hessian λ_max", "Hessian λ_2", "Hessian λ_min+1", "Hessian λ_min", "Gradient"]
     surface = explorer.wait(60)
     assert [axis.label for axis in surface.axes] == ["Hessian λ_2", "Hessian λ_min+1"]
     dense = np.linalg.eigvalsh(HessianOperator(objective).to_dense())
     np.testing.assert_allclose(explorer.pairs.values, dense[[-1, -2, 1, 0]], rtol=1e-3)
-    explorer.directions = (5, "λ_min")
-    with pytest.raises(lw.LandscapeError, match="expected an eigenpair index within the 4 computed, got 5"):
-        explorer.wait(60)
+    with pytest.raises(lw.InputError, match="expected an eigenpair index within the 4 computed, got 5"):
+        explorer.directions = (5, "λ_min")
+    assert explorer.directions == ("eigenvector 1", "eigenvector -2")
+    assert explorer.wait(60) is surface
     explorer.close()
 
 

@@ -1,0 +1,56 @@
+"""One picture of a widget, from its request to its end."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import numpy as np
+
+from landscape_widgets.compute.grid import GridEvaluator
+from landscape_widgets.errors import Outcome
+from landscape_widgets.protocol.messages import PictureSettings, Result, Track
+from landscape_widgets.results import Direction, SliceCurvature, Surface
+
+
+@dataclasses.dataclass(eq=False)
+class Run:
+    """What is known of one picture; `sent` are the points that the page has."""
+
+    id: str
+    number: int
+    settings: PictureSettings
+    note: str = ""
+    evaluator: GridEvaluator | None = None
+    plane: tuple[Direction, Direction] | None = None
+    curvature: SliceCurvature | None = None
+    surface: Surface | None = None
+    tracks: tuple[Track, ...] = ()
+    sent: np.ndarray | None = None
+    level: int = 0
+    started: float = dataclasses.field(default_factory=time.perf_counter)
+    caution: str = ""
+    ended: bool = False
+
+    @property
+    def points(self) -> int:
+        """Points of the full picture."""
+        return self.settings.resolution**2
+
+    @property
+    def words(self) -> str:
+        """What the caption adds."""
+        return f"{self.note} {self.caution}".strip()
+
+    def result(self, outcome: Outcome) -> Result:
+        """The end of its request, without a verdict: it may wait for acks, and one from before the eigenpairs would
+        come after theirs.
+        """
+        return Result(
+            self.id,
+            "picture",
+            str(outcome),
+            outcome.advice,
+            evaluations=0 if self.surface is None else self.surface.evaluations,
+            seconds=time.perf_counter() - self.started,
+        )
