@@ -271,7 +271,8 @@ class XTrace(Computation[TraceEstimate, CrossState]):
             with one_blas_thread():
                 numbers = leave_one_out(state, self.operator.size if self.resphere else None)
             value, count = float(numbers.mean()), len(numbers)
-            error = float(numbers.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
+            alone = 0.0 if self.resphere and self.operator.size == 1 else math.nan
+            error = float(numbers.std(ddof=1)) / math.sqrt(count) if count > 1 else alone
         return {
             "value": value,
             "standard_error": error,

@@ -122,7 +122,7 @@ def noise_of(losses: Any) -> float:
     """Standard deviation of the rounding in losses at equally spaced points close together.
 
     High differences of a smooth function vanish, those of independent errors do not: σ_k² = (k!)²/(2k)! times the
-    mean square of the k-th differences; the median over k = 3 to 6.
+    mean square of the k-th differences, averaged over k = 3 to 6.
 
     Source: J. Moré and S. Wild, "Estimating computational noise" (2011), section 3.
 
@@ -136,5 +136,5 @@ def noise_of(losses: Any) -> float:
     for order in range(1, len(differences)):
         differences = np.diff(differences)
         if order >= 3:
-            found.append(math.sqrt(np.mean(differences**2) * math.factorial(order) ** 2 / math.factorial(2 * order)))
-    return float(np.median(found))
+            found.append(np.mean(differences**2) * math.factorial(order) ** 2 / math.factorial(2 * order))
+    return math.sqrt(np.mean(found))
