@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from landscape_widgets.compute.operators.diagonal import DiagonalOperator
 from landscape_widgets.errors import InputError
 from landscape_widgets.zoo.value import Data, ValueLoss, mean_output, one_sample
 
@@ -39,6 +40,10 @@ class ToySaddle(nn.Module):
     def hessian_diagonal(self) -> Float[Tensor, " N"]:
         """The diagonal of the Hessian at θ*, (N,): ñ ones, 2n − ñ minus ones, one zero; the rest of it is 0."""
         return torch.cat([self.signs, self.signs.new_zeros(1)])
+
+    def hessian_operator(self) -> DiagonalOperator:
+        """The Hessian at θ* as an operator, whose products and random slices cost next to nothing."""
+        return DiagonalOperator(self.hessian_diagonal())
 
     def slice_loss(
         self,

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "static": set(),
 }
 CHECKPOINTS = {"checkpoints", "checkpoint_readers"}
-SLICES = {"slice_curvature", "slice_laws", "quadratic_forms", "random_slices"}
+SLICES = {"slice_curvature", "slice_laws", "quadratic_forms", "random_slices", "slice_words"}
 RUNGS = [
     {"stream", "torch_state"},
     {"parameters"},

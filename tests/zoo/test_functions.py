@@ -24,6 +24,7 @@ def test_dense_hessian_of_the_saddle_is_its_diagonal(n, positive):
     H = dense_hessian(model, loss, data)
     diagonal = model.hessian_diagonal()
     assert (H - torch.diag(diagonal)).abs().max() < 1e-12
+    assert abs(model.hessian_operator().to_dense() - H.numpy()).max() < 1e-12
     assert sorted(diagonal.tolist()) == [-1.0] * (2 * n - upwards) + [0.0] + [1.0] * upwards
     assert diagonal.sum() == 2 * (upwards - n)
     assert (H**2).sum() == 2 * n
