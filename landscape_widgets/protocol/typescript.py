@@ -1,5 +1,7 @@
 """Write `messages.ts` from the dataclasses of `messages.py`, so that the page cannot disagree with the kernel.
 
+Beside the types it holds their shapes as data, by which the page checks what it is sent.
+
 `python -m landscape_widgets.protocol.typescript [--check] PATH` writes the file, or fails if it is stale.
 """
 
@@ -10,6 +12,7 @@ import ast
 import dataclasses
 import inspect
 import itertools
+import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -43,6 +46,7 @@ def generate(module: types.ModuleType = messages) -> str:
     blocks += [_interface(cls, aliases) for cls in classes]
     for name, members in (("FromPage", module.FROM_PAGE), ("ToPage", module.TO_PAGE)):
         blocks.append(_union(name, [cls.__name__ for cls in members]))
+    blocks += [_SHAPE, _shapes(classes), _kinds(module.TO_PAGE)]
     return "\n".join(blocks)
 
 
@@ -71,6 +75,58 @@ def _type(hint: Any, aliases: Mapping[str, Any]) -> str:
     if dataclasses.is_dataclass(hint):
         return str(typing.cast(type, hint).__name__)
     raise TypeError(f"expected a type that a message may hold, got {hint}")
+
+
+_SHAPE = """/** The shape of a value: what it is, whether it may be null, and what stands for it where it is absent. */
+export type Shape = {
+  readonly is: "text" | "number" | "whole" | "flag" | "list" | "message" | readonly string[];
+  readonly of?: Shape;
+  readonly name?: string;
+  readonly nullable?: true;
+  readonly absent?: unknown;
+};
+"""
+
+
+def _shapes(classes: Sequence[type]) -> str:
+    """The fields of every message as data."""
+    rows = []
+    for cls in classes:
+        defaults = {field.name: field.default for field in dataclasses.fields(typing.cast(Any, cls))}
+        fields = "".join(f"    {name}: {_shape(hint, defaults[name])},\n" for name, hint in fields_of(cls).items())
+        rows.append(f"  {cls.__name__}: {{\n{fields}  }},\n")
+    return f"export const SHAPES: Record<string, Record<string, Shape>> = {{\n{''.join(rows)}}};\n"
+
+
+def _kinds(members: Sequence[type]) -> str:
+    """Which message a kind from the kernel is."""
+    rows = "".join(f"  {_options(fields_of(cls)['kind'])[0][1:-1]}: \"{cls.__name__}\",\n" for cls in members)
+    return f"export const KINDS: Record<string, string> = {{\n{rows}}};\n"
+
+
+def _shape(hint: Any, default: Any = dataclasses.MISSING) -> str:
+    """A type as data; literals of one value need no default to be filled in."""
+    inner, nullable = optional(hint)
+    parts = _shape_parts(inner)
+    if nullable:
+        parts.append("nullable: true")
+    if default is not dataclasses.MISSING and not (typing.get_origin(inner) is Literal and len(_options(inner)) == 1):
+        parts.append(f"absent: {json.dumps(list(default) if isinstance(default, tuple) else default)}")
+    line = "{ " + ", ".join(parts) + " }"
+    if len(line) <= WIDTH - 24:
+        return line
+    return "{\n      " + ",\n      ".join(parts) + ",\n    }"
+
+
+def _shape_parts(hint: Any) -> list[str]:
+    names = {str: "text", int: "whole", float: "number", bool: "flag"}
+    if hint in names:
+        return [f'is: "{names[hint]}"']
+    if typing.get_origin(hint) is tuple:
+        return ['is: "list"', f"of: {_shape(typing.get_args(hint)[0])}"]
+    if typing.get_origin(hint) is Literal:
+        return [f"is: [{', '.join(_options(hint))}]"]
+    return ['is: "message"', f'name: "{hint.__name__}"']
 
 
 def _options(hint: Any) -> list[str]:

@@ -294,3 +294,235 @@ export type FromPage =
   | Ack;
 
 export type ToPage = Tile | Curves | Queue | Progress | Result | Error;
+
+/** The shape of a value: what it is, whether it may be null, and what stands for it where it is absent. */
+export type Shape = {
+  readonly is: "text" | "number" | "whole" | "flag" | "list" | "message" | readonly string[];
+  readonly of?: Shape;
+  readonly name?: string;
+  readonly nullable?: true;
+  readonly absent?: unknown;
+};
+
+export const SHAPES: Record<string, Record<string, Shape>> = {
+  AxisChoice: {
+    source: { is: ["random", "hessian", "gradient", "trajectory", "model", "custom"] },
+    seed: { is: "whole", absent: 0 },
+    index: { is: "whole", absent: 0 },
+    scale: { is: ["unit", "filter", "raw"], absent: "filter" },
+  },
+  Range: {
+    lo: { is: "number" },
+    hi: { is: "number" },
+  },
+  PictureSettings: {
+    alpha: { is: "message", name: "AxisChoice" },
+    beta: { is: "message", name: "AxisChoice" },
+    alpha_range: { is: "message", name: "Range" },
+    beta_range: { is: "message", name: "Range" },
+    resolution: { is: "whole" },
+  },
+  CurveSettings: {
+    choices: { is: "list", of: { is: "message", name: "AxisChoice" } },
+    seeds: { is: "whole" },
+    seed: { is: "whole" },
+    scale: { is: ["unit", "filter", "raw"] },
+    range: { is: "message", name: "Range" },
+    points: { is: "whole" },
+  },
+  ViewSettings: {
+    view: { is: ["surface", "contour", "both", "curves"] },
+    height: { is: ["log", "linear"] },
+    colours: { is: ["viridis", "cividis", "magma"], absent: "viridis" },
+  },
+  Hello: {
+    id: { is: "text" },
+    view: { is: "text", absent: "" },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["hello"] },
+  },
+  Goodbye: {
+    view: { is: "text" },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["goodbye"] },
+  },
+  PictureRequest: {
+    id: { is: "text" },
+    settings: { is: "message", name: "PictureSettings" },
+    keep_region: { is: "flag", absent: false },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["request"] },
+    purpose: { is: ["picture"] },
+  },
+  CurvesRequest: {
+    id: { is: "text" },
+    settings: { is: "message", name: "CurveSettings" },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["request"] },
+    purpose: { is: ["curves"] },
+  },
+  SettingsRequest: {
+    id: { is: "text" },
+    settings: { is: "message", name: "ViewSettings" },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["request"] },
+    purpose: { is: ["settings"] },
+  },
+  Cancel: {
+    id: { is: "text" },
+    purpose: { is: ["picture", "eigenpairs", "curves"], absent: "picture" },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["cancel"] },
+  },
+  Pause: {
+    id: { is: "text" },
+    paused: { is: "flag" },
+    purpose: { is: ["picture", "eigenpairs", "curves"], absent: "picture" },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["pause"] },
+  },
+  Ack: {
+    run: { is: "whole" },
+    seq: { is: "whole" },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["ack"] },
+  },
+  ArrayHeader: {
+    name: { is: "text" },
+    dtype: { is: ["float32", "int32"] },
+    shape: { is: "list", of: { is: "whole" } },
+  },
+  AxisInfo: {
+    label: { is: "text" },
+    normalization: { is: "text" },
+    unit: { is: "text" },
+    seed: { is: "whole", nullable: true },
+    length: { is: "number" },
+    lo: { is: "number" },
+    hi: { is: "number" },
+    points: { is: "whole" },
+  },
+  Preview: {
+    loss: { is: "number" },
+    gradient_alpha: { is: "number" },
+    gradient_beta: { is: "number" },
+    a: { is: "number" },
+    b: { is: "number" },
+    c: { is: "number" },
+  },
+  Verdict: {
+    title: { is: "text" },
+    text: { is: "text" },
+    tone: { is: ["minimum", "maximum", "saddle", "flat", "unknown"] },
+  },
+  Track: {
+    kind: { is: ["path", "points"] },
+    labels: { is: "list", of: { is: "text" } },
+    alpha: { is: "list", of: { is: "number" } },
+    beta: { is: "list", of: { is: "number" } },
+    off_plane: { is: "list", of: { is: "number" } },
+    loss: { is: "list", of: { is: "number", nullable: true } },
+    shown: { is: "text" },
+  },
+  Frame: {
+    alpha: { is: "message", name: "AxisInfo" },
+    beta: { is: "message", name: "AxisInfo" },
+    levels: { is: "list", of: { is: "whole" } },
+    angle: { is: "number", nullable: true },
+    loss: { is: "number", nullable: true },
+    gradient_norm: { is: "number", nullable: true },
+    preview: { is: "message", name: "Preview", nullable: true },
+    verdict: { is: "message", name: "Verdict", nullable: true },
+    caption: { is: "text" },
+    metrics: { is: "list", of: { is: "text" }, absent: [] },
+    tracks: { is: "list", of: { is: "message", name: "Track" }, absent: [] },
+  },
+  Tile: {
+    id: { is: "text" },
+    run: { is: "whole" },
+    seq: { is: "whole" },
+    level: { is: "whole" },
+    done: { is: "whole" },
+    total: { is: "whole" },
+    seconds_left: { is: "number", nullable: true },
+    frame: { is: "message", name: "Frame", nullable: true },
+    arrays: { is: "list", of: { is: "message", name: "ArrayHeader" } },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["tile"] },
+  },
+  Pair: {
+    index: { is: "whole" },
+    value: { is: "number", nullable: true },
+    residual: { is: "number", nullable: true },
+    accepted: { is: "flag" },
+  },
+  Progress: {
+    id: { is: "text" },
+    purpose: { is: ["hello", "picture", "eigenpairs", "curves", "settings"] },
+    stage: { is: "text" },
+    done: { is: "whole" },
+    total: { is: "whole", nullable: true },
+    seconds_left: { is: "number", nullable: true },
+    pairs: { is: "list", of: { is: "message", name: "Pair" } },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["progress"] },
+  },
+  Result: {
+    id: { is: "text" },
+    purpose: { is: ["hello", "picture", "eigenpairs", "curves", "settings"] },
+    outcome: { is: "text" },
+    advice: { is: "text" },
+    pairs: { is: "list", of: { is: "message", name: "Pair" }, absent: [] },
+    products: { is: "whole", absent: 0 },
+    evaluations: { is: "whole", absent: 0 },
+    seconds: { is: "number", absent: 0.0 },
+    verdict: { is: "message", name: "Verdict", nullable: true, absent: null },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["result"] },
+  },
+  Error: {
+    id: { is: "text", nullable: true },
+    purpose: { is: ["hello", "picture", "eigenpairs", "curves", "settings"], nullable: true },
+    message: { is: "text" },
+    advice: { is: "text" },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["error"] },
+  },
+  CurveInfo: {
+    label: { is: "text" },
+    unit: { is: "text" },
+    length: { is: "number" },
+    band: { is: "flag" },
+  },
+  Curves: {
+    id: { is: "text" },
+    settings: { is: "message", name: "CurveSettings" },
+    curves: { is: "list", of: { is: "message", name: "CurveInfo" } },
+    done: { is: "whole" },
+    total: { is: "whole" },
+    caption: { is: "text" },
+    arrays: { is: "list", of: { is: "message", name: "ArrayHeader" } },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["curves"] },
+  },
+  QueuedJob: {
+    purpose: { is: ["picture", "eigenpairs", "curves"] },
+    paused: { is: "flag" },
+    position: { is: "whole" },
+    of: { is: "whole" },
+  },
+  Queue: {
+    jobs: { is: "list", of: { is: "message", name: "QueuedJob" } },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["queue"] },
+  },
+};
+
+export const KINDS: Record<string, string> = {
+  tile: "Tile",
+  curves: "Curves",
+  queue: "Queue",
+  progress: "Progress",
+  result: "Result",
+  error: "Error",
+};
