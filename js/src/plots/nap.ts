@@ -10,7 +10,14 @@ export function nap(host: HTMLElement, picture: string | null, onWake: () => voi
   button.setAttribute("data-lm-suppress-shortcuts", "true");
   Object.assign(button.style, {
     ...{ position: "absolute", inset: "0", display: "block", width: "100%", height: "100%" },
-    ...{ padding: "0", border: "0", background: "none", color: "inherit", cursor: "pointer" },
+    ...{
+      padding: "0",
+      border: "0",
+      background: "none",
+      color: "inherit",
+      font: "inherit",
+      cursor: "pointer",
+    },
   });
   if (picture !== null) button.append(image(picture));
   button.append(label());

@@ -50,6 +50,7 @@ export class Plot {
   #rested = 0;
   #rouse: () => void = () => {};
   #marked: Place | null = null;
+  #pointed: Place | null = null;
   #asleep = false;
   #picture: HTMLElement | null = null;
   /** Counts falling asleep and getting up: a picture taken meanwhile is of no use. */
@@ -189,14 +190,21 @@ export class Plot {
     element.on("plotly_relayout", keep);
     element.on("plotly_relayouting", keep);
     element.on("plotly_hover", (event: Hover) => this.#hover(event));
-    element.on("plotly_unhover", () => this.hooks.onHover?.(null));
+    element.on("plotly_unhover", () => this.#point(null));
     element.on("plotly_webglcontextlost", () => this.#rebuild());
   }
 
   #hover({ points: [point] = [] }: Hover): void {
     const { x, y } = point ?? {};
-    if (this.#figure?.plane && typeof x === "number" && typeof y === "number")
-      this.hooks.onHover?.({ alpha: x, beta: y });
+    const there = this.#figure?.plane && typeof x === "number" && typeof y === "number";
+    this.#point(there ? { alpha: x, beta: y } : null);
+  }
+
+  #point(at: Place | null): void {
+    const before = this.#pointed;
+    if (at?.alpha === before?.alpha && at?.beta === before?.beta) return;
+    this.#pointed = at;
+    this.hooks.onHover?.(at);
   }
 
   /** A lost WebGL context never comes back by itself: start from an empty element. */

@@ -74,7 +74,8 @@ function hoverOf(track: Track, i: number, share: number): string {
     plain(track.labels[i] as string),
     `projects to α ${number(alpha)}, β ${number(beta)}`,
     `its own loss ${said(track.loss[i])}`,
-    `off the plane by ${number(off)} (parameter distance), ${number(100 * share, 2)} % of its distance`,
+    `off the plane by ${number(off)} (parameter distance),`,
+    `${number(100 * share, 2)} % of its distance from the model`,
   ].join("<br>");
 }
 
