@@ -211,7 +211,7 @@ class ExactTrace(Computation[TraceEstimate, TraceState]):
             vector[place] = 1.0
             image = yield from reported(counted_product(self.operator, state, vector), book)
             value = float(image[place])
-            if not math.isfinite(value):
+            if not bool(torch.isfinite(image).all()):
                 yield book.not_finite(f"The product of unit vector {place}", **spent(state))
                 return
             state.values.append(value)

@@ -227,7 +227,10 @@ class XTrace(Computation[TraceEstimate, CrossState]):
                 self._project(state, image)
                 yield book.enter(**self._estimate(state), **spent(state))
         yield book.update(
-            outcome=Outcome.CONVERGED if state.exhausted else Outcome.COMPLETE, **self._estimate(state), **spent(state)
+            outcome=Outcome.CONVERGED if state.exhausted else Outcome.COMPLETE,
+            total=state.products,
+            **self._estimate(state),
+            **spent(state),
         )
 
     @staticmethod

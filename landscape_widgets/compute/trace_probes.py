@@ -50,10 +50,10 @@ class TraceState:
     latest: TraceEstimate | None = None
 
     def copy(self: S) -> S:
-        """A copy that later steps do not change; tensors and arrays are replaced in them, never written into."""
+        """A copy that later steps do not change; tensors are replaced in it, never written into."""
         copied = copy.copy(self)
         for name, value in vars(self).items():
-            if isinstance(value, (list, dict, PartialProduct)):
+            if callable(getattr(value, "copy", None)):  # lists, arrays, what is under way
                 setattr(copied, name, value.copy())
         return copied
 

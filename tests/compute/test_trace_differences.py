@@ -20,7 +20,7 @@ from landscape_widgets.compute.trace_step import noise_of
 from landscape_widgets.errors import InputError, Outcome
 from landscape_widgets.zoo import toy_saddle
 
-SMOOTH = ("MLP tanh", "MLP GELU", "LayerNorm", "attention", "LSTM")
+SMOOTH = ("MLP GELU", "LayerNorm")
 
 
 def along(dense, probes, seed=0):
@@ -52,15 +52,15 @@ def test_second_differences_of_a_toy_saddle_are_exact_at_every_step(step, right)
 @pytest.mark.long
 def test_standard_error_of_loss_differences_on_the_toy_saddle(right):
     objective = Objective(*toy_saddle(500))
-    found = [LossDifferenceTrace(objective, 1000, seed, step=0.01).run() for seed in range(200)]
+    found = [LossDifferenceTrace(objective, 100, seed, step=0.01).run() for seed in range(200)]
     for name, error in (
         ("given", np.mean([one.standard_error for one in found])),
         ("spread", np.std([one.value for one in found])),
     ):
         right.record(
-            "trace standard error by loss differences, S = 1000 [relative]",
-            f"1.414 within 15 %, {name}",
-            abs(error / 1.414 - 1),
+            "trace standard error by loss differences, S = 100 [relative]",
+            f"‖H‖_F √(2/S), {name}",
+            abs(error / math.sqrt(20) - 1),
             0.15,
             200,
         )
@@ -100,7 +100,7 @@ def errors_of_steps(objective, dense, steps, probes=6):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("name", ["MLP tanh", "LayerNorm", "attention"])
+@pytest.mark.parametrize("name", ["MLP tanh", "attention"])
 def test_the_chosen_step_is_near_the_best_one(name, dtype, right):
     model, loss, data = problem(name, dtype)
     dense = dense_hessian(model, loss, data)
@@ -312,6 +312,20 @@ def test_resumed_at_any_moment_nothing_is_computed_twice():
     assert same(last, whole)
     with pytest.raises(InputError, match="expected a checkpoint of"):
         LossDifferenceTrace(objective, 4, seed=1).stream(state)
+
+
+def test_a_checkpoint_is_not_changed_by_the_run_that_goes_on():
+    _, loss, data = problem("MLP tanh")
+    objective = Objective(CountingMLP(), loss, data, batch_size=32)
+    stream = LossDifferenceTrace(objective, 4).stream()
+    for _ in range(40):
+        next(stream)
+    state = stream.checkpoint()
+    one = list(LossDifferenceTrace(objective, 4).stream(state))[-1]
+    list(stream)
+    other = list(LossDifferenceTrace(objective, 4).stream(state))[-1]
+    assert same(one, other)
+    assert same(one, stream.latest)
 
 
 def test_partial_results_come_after_every_batch():

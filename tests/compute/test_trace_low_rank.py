@@ -16,7 +16,7 @@ from landscape_widgets.compute.trace_low_rank import HutchPlusPlusTrace, XTrace
 from landscape_widgets.compute.trace_probes import probe_vector
 from landscape_widgets.errors import Outcome
 
-NETWORKS = [name for name in WITHOUT_LAYERNORM if name in ("MLP tanh", "attention", "LSTM", "depthwise convolution")]
+NETWORKS = [name for name in WITHOUT_LAYERNORM if name in ("MLP tanh", "depthwise convolution")]
 
 
 def rotated(values, seed=0):
@@ -153,9 +153,9 @@ def test_all_are_unbiased_and_the_later_ones_more_accurate_where_the_spectrum_fa
         "XTrace": lambda H, seed: XTrace(H, 18, seed),
         "XTrace, lengths left in": lambda H, seed: XTrace(H, 18, seed, resphere=False),
     }.items():
-        wrong, given = errors(make, matrix, 60)
+        wrong, given = errors(make, matrix, 36)
         rms[name] = math.sqrt(np.mean(wrong**2))
-        assert abs(wrong.mean()) < 4 * wrong.std() / math.sqrt(60), name
+        assert abs(wrong.mean()) < 4 * wrong.std() / math.sqrt(36), name
         assert 0.5 < math.sqrt(np.mean(given**2)) / rms[name] < 2.0, name
     assert rms["Hutch++"] < rms["Hutchinson"] / 3
     assert rms["XTrace"] < rms["Hutch++"]
