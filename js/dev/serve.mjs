@@ -7,6 +7,7 @@ const port = Number(process.argv[2] ?? 8765);
 const files = {
   "/": ["harness.html", "text/html"],
   "/kernel.js": ["kernel.js", "text/javascript"],
+  "/valley.js": ["valley.js", "text/javascript"],
   "/landscape.js": ["../../landscape_widgets/static/landscape.js", "text/javascript"],
 };
 

@@ -50,8 +50,11 @@ describe("the ladder", () => {
   });
 });
 
+/** Written by hand: what is generated is as long as its source says. */
+const written = files.filter((name) => !/^\/\/ Generated /.test(readFileSync(join(SOURCE, name), "utf8")));
+
 describe("files", () => {
-  it.each(files)("%s stays under 400 lines", (name) => {
+  it.each(written)("%s stays under 400 lines", (name) => {
     expect(readFileSync(join(SOURCE, name), "utf8").split("\n").length).toBeLessThan(400);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { bytesOf, decode, encode, ProtocolError, readFrame } from "../src/protocol/codec";
-import { frame, tileMessage } from "./kernel";
+import { curvesMessage, frame, SETTINGS, tileMessage } from "./kernel";
 
 function shifted(bytes: ArrayBufferLike, offset: number): DataView {
   const whole = new Uint8Array(offset + bytes.byteLength + 3).fill(0xff);
@@ -72,6 +72,50 @@ describe("messages", () => {
     const [message, buffers] = tileMessage({ run: 1, seq: 0, frame: head });
     expect(decode(message, buffers).message).toMatchObject({ frame: head });
     expect(() => readFrame({ ...head, levels: [] })).toThrow(ProtocolError);
+  });
+
+  it("carry the rows of metrics, which must fit the points", () => {
+    const points = [
+      [0, 1],
+      [1, 2],
+    ] as const;
+    const metrics = [
+      [0.5, 0.25],
+      [1, 0],
+    ];
+    const [message, buffers] = tileMessage({ run: 1, seq: 0, points, metrics });
+    expect([...(decode(message, buffers).arrays.get("metrics") ?? [])]).toEqual([0.5, 0.25, 1, 0]);
+    const heads = message.arrays as { shape: number[] }[];
+    const odd = [heads[0], heads[1], { ...heads[2], shape: [3] }];
+    const bytes = [buffers[0], buffers[1], new DataView(new ArrayBuffer(12))] as DataView[];
+    expect(() => decode({ ...message, arrays: odd }, bytes)).toThrow(/metrics of 2 points/);
+  });
+
+  it("carry curves, all of the length of their positions", () => {
+    const range = { lo: -1, hi: 1 };
+    const settings = {
+      choices: [SETTINGS.alpha],
+      seeds: 0,
+      seed: 0,
+      scale: "filter",
+      range,
+      points: 3,
+    } as const;
+    const curve = { label: "Gradient", unit: "", length: 1, band: false };
+    const [body, buffers] = curvesMessage("c", settings, [curve]);
+    const message = { v: 1, ...body };
+    expect(decode(message, buffers).message).toMatchObject({ settings, curves: [curve], total: 1 });
+    expect(() => decode({ ...message, curves: [curve, curve] }, buffers)).toThrow(/2 curves of 3/);
+    expect(() => decode({ ...message, settings: { ...settings, scale: "huge" } }, buffers)).toThrow(
+      /"scale"/,
+    );
+  });
+
+  it("tell the queue, each job with a place", () => {
+    const job = { purpose: "curves", paused: true, position: 2, of: 3 };
+    expect(decode({ v: 1, kind: "queue", jobs: [job] }).message).toMatchObject({ jobs: [job] });
+    for (const wrong of [{ purpose: "hello" }, { paused: 1 }, { of: "3" }])
+      expect(() => decode({ v: 1, kind: "queue", jobs: [{ ...job, ...wrong }] })).toThrow(ProtocolError);
   });
 
   it("to the kernel carry the version", () => {

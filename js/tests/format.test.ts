@@ -9,6 +9,7 @@ import {
   remaining,
   residual,
   signed,
+  span,
 } from "../src/protocol/format";
 
 describe("numbers", () => {
@@ -59,6 +60,17 @@ describe("numbers", () => {
       "± 0.00391",
     ]);
     expect([count(1612), grid(49)]).toEqual(["1,612", "49 × 49"]);
+  });
+
+  it.each([
+    [-4, 4, "± 4.0"],
+    [-0.4, 1.2, "−0.4 … 1.2"],
+    [-1.2345, 0.5678, "−1.2 … 0.57"],
+    [0, 2.5, "0 … 2.5"],
+    [1.201, 1.204, "1.201 … 1.204"],
+    [-1.0000001, 1, "± 1.0"],
+  ])("of the window %d to %d", (lo, hi, text) => {
+    expect(span({ lo, hi })).toBe(text);
   });
 
   it("of seconds", () => {

@@ -1,7 +1,14 @@
 // A recorded kernel: a model whose messages a test sends by hand, and which counts its listeners.
 
 import type { WidgetModel } from "../src/protocol/channel";
-import type { AxisInfo, Frame, Preview } from "../src/protocol/messages";
+import type {
+  AxisInfo,
+  CurveInfo,
+  CurveSettings,
+  Frame,
+  PictureSettings,
+  Preview,
+} from "../src/protocol/messages";
 
 type Callback = (...values: unknown[]) => void;
 
@@ -48,12 +55,20 @@ export class RecordedKernel implements WidgetModel {
     this.reply(message, buffers);
   }
 
+  queue(...jobs: readonly Record<string, unknown>[]): void {
+    this.reply({ kind: "queue", jobs });
+  }
+
   result(id: string, purpose: string, more: Record<string, unknown> = {}): void {
     this.reply({ kind: "result", id, purpose, outcome: "complete", advice: "", ...more });
   }
 
   get listening(): number {
     return [...this.listeners.values()].reduce((sum, group) => sum + group.size, 0);
+  }
+
+  all(kind: string): Record<string, unknown>[] {
+    return this.sent.filter((message) => message.kind === kind);
   }
 
   last(kind: string): Record<string, unknown> {
@@ -72,10 +87,12 @@ export interface TileParts {
   readonly total?: number;
   readonly frame?: Frame | null;
   readonly points?: readonly (readonly [number, number])[];
+  /** Rows of metrics, each as long as `points`. */
+  readonly metrics?: readonly (readonly number[])[];
 }
 
 export function tileMessage(parts: TileParts): [Record<string, unknown>, DataView[]] {
-  const { points = [], ...rest } = parts;
+  const { points = [], metrics = [], ...rest } = parts;
   const index = Int32Array.from(points, ([at]) => at);
   const loss = Float32Array.from(points, ([, value]) => value);
   const shape = [points.length];
@@ -83,6 +100,11 @@ export function tileMessage(parts: TileParts): [Record<string, unknown>, DataVie
     { name: "index", dtype: "int32", shape },
     { name: "loss", dtype: "float32", shape },
   ];
+  const views = [new DataView(index.buffer), new DataView(loss.buffer)];
+  if (metrics.length > 0) {
+    arrays.push({ name: "metrics", dtype: "float32", shape: [metrics.length, points.length] });
+    views.push(new DataView(Float32Array.from(metrics.flat()).buffer));
+  }
   const defaults = {
     v: 1,
     kind: "tile",
@@ -92,10 +114,41 @@ export function tileMessage(parts: TileParts): [Record<string, unknown>, DataVie
     total: 49,
     seconds_left: null,
   };
-  return [
-    { ...defaults, frame: null, arrays, ...rest },
-    [new DataView(index.buffer), new DataView(loss.buffer)],
+  return [{ ...defaults, frame: null, arrays, ...rest }, views];
+}
+
+export const SETTINGS: PictureSettings = {
+  alpha: { source: "random", seed: 4, index: 0, scale: "filter" },
+  beta: { source: "hessian", seed: 1, index: -1, scale: "filter" },
+  alpha_range: { lo: -2, hi: 2 },
+  beta_range: { lo: -2, hi: 2 },
+  resolution: 7,
+};
+
+export const SOURCES = [
+  { source: "random", index: 0, label: "Random", group: "Random" },
+  { source: "hessian", index: 0, label: "Hessian λ_max", group: "Hessian" },
+  { source: "hessian", index: -1, label: "Hessian λ_min", group: "Hessian" },
+  { source: "gradient", index: 0, label: "Gradient", group: "Gradient" },
+  { source: "custom", index: 0, label: "<b>mine</b>", group: "" },
+] as const;
+
+/** Curves along `curves.length` directions of three points each, all of one loss. */
+export function curvesMessage(
+  id: string,
+  settings: CurveSettings,
+  curves: readonly CurveInfo[],
+  total = curves.length,
+): [Record<string, unknown>, Float32Array[]] {
+  const { lo, hi } = settings.range;
+  const position = Float32Array.from([lo, 0, hi]);
+  const loss = new Float32Array(3 * curves.length).fill(0.5);
+  const arrays = [
+    { name: "position", dtype: "float32", shape: [3] },
+    { name: "loss", dtype: "float32", shape: [curves.length, 3] },
   ];
+  const body = { settings, curves, done: curves.length, total, caption: "a band over 8 seeds", arrays };
+  return [{ kind: "curves", id, ...body }, [position, loss]];
 }
 
 export function axis(points: number, more: Partial<AxisInfo> = {}): AxisInfo {
@@ -116,6 +169,8 @@ export function frame(points: number, levels: readonly number[], more: Partial<F
     preview: PREVIEW,
     verdict: null,
     caption: "a caption",
+    metrics: [],
+    tracks: [],
     ...more,
   };
 }

@@ -1,18 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { modelChannel } from "../src/protocol/channel";
+import type { CurveSettings } from "../src/protocol/messages";
 import { Session } from "../src/views/explorer/session";
 import { drawing } from "../src/views/explorer/state";
-import { frame, RecordedKernel } from "./kernel";
+import { curvesMessage, frame, RecordedKernel, SETTINGS, SOURCES } from "./kernel";
 
 const FRAME = frame(7, [7]);
 const ALL = Array.from({ length: 49 }, (_, at) => [at, at] as const);
-const SETTINGS = {
-  alpha: { source: "random", seed: 4, index: 0 },
-  beta: { source: "hessian", seed: 1, index: -1 },
-  scale: "filter",
-  extent: 2,
-  resolution: 7,
-} as const;
+const WIDE = { lo: -8, hi: 8 };
 
 let kernel: RecordedKernel;
 let owner: AbortController;
@@ -26,7 +21,8 @@ function open(traits: Record<string, unknown> = { settings: SETTINGS }): void {
 }
 
 function ask(extent: number): string {
-  session.commit({ ...session.settings, extent });
+  const range = { lo: -extent, hi: extent };
+  session.commit({ ...session.settings, alpha_range: range, beta_range: range });
   return kernel.last("request").id as string;
 }
 
@@ -139,7 +135,7 @@ describe("our own request", () => {
   it("that is refused leaves the kernel's settings", () => {
     const id = ask(4);
     kernel.reply({ kind: "error", id, purpose: "picture", message: "no", advice: "yes" });
-    expect(session.settings.extent).toBe(SETTINGS.extent);
+    expect(session.settings.alpha_range).toEqual(SETTINGS.alpha_range);
   });
 
   it("carries the settings; the kernel's do not overwrite it meanwhile", () => {
@@ -147,13 +143,237 @@ describe("our own request", () => {
     expect(kernel.last("request")).toMatchObject({
       v: 1,
       purpose: "picture",
-      settings: { ...SETTINGS, extent: 4 },
+      keep_region: false,
+      settings: { ...SETTINGS, alpha_range: { lo: -4, hi: 4 }, beta_range: { lo: -4, hi: 4 } },
     });
     kernel.set("settings", SETTINGS);
-    expect(session.settings.extent).toBe(4);
+    expect(session.settings.alpha_range.hi).toBe(4);
+    kernel.set("settings", { ...SETTINGS, alpha_range: { lo: -4, hi: 4 } });
     kernel.tile({ run: 1, seq: 0, id, frame: FRAME });
-    kernel.set("settings", { ...SETTINGS, extent: 8 });
-    expect(session.settings.extent).toBe(8);
+    expect(session.settings.alpha_range.hi).toBe(4);
+    kernel.set("settings", { ...SETTINGS, alpha_range: WIDE });
+    expect(session.settings.alpha_range.hi).toBe(8);
+  });
+});
+
+describe("metrics", () => {
+  const named = { ...FRAME, metrics: ["accuracy", "error"] };
+
+  it("are merged like values, a row each", () => {
+    kernel.tile({ run: 1, seq: 0, frame: named });
+    const points = [
+      [3, 1],
+      [5, 2],
+    ] as const;
+    const metrics = [
+      [0.75, 0.5],
+      [0.25, 0.5],
+    ];
+    kernel.tile({ run: 1, seq: 1, points, metrics });
+    const [accuracy, error] = session.state.picture?.metrics ?? [];
+    expect([accuracy?.[3], accuracy?.[5], error?.[3], error?.[5]]).toEqual([0.75, 0.5, 0.25, 0.5]);
+    expect(accuracy?.[4]).toBeNaN();
+  });
+
+  it("that a tile lacks are not known", () => {
+    kernel.tile({ run: 1, seq: 0, frame: named, points: [[3, 1]], metrics: [[0.75], [0.25]] });
+    kernel.tile({ run: 1, seq: 1, points: [[3, 2]] });
+    expect(session.state.picture?.metrics[0]?.[3]).toBeNaN();
+    expect(session.state.picture?.values[3]).toBe(2);
+  });
+});
+
+describe("a changed normalisation", () => {
+  const unit = { ...SETTINGS, alpha: { ...SETTINGS.alpha, scale: "unit" } } as const;
+  const answer = { ...unit, alpha_range: { lo: -14, hi: 14 } };
+
+  it("keeps the region: the kernel's ranges come back with its settings, before the picture", () => {
+    session.commit(unit, true);
+    expect(kernel.last("request")).toMatchObject({ keep_region: true, settings: unit });
+    kernel.set("settings", answer);
+    expect(session.settings.alpha_range).toEqual(answer.alpha_range);
+  });
+
+  it("has no window to go back to: those were in other units", () => {
+    session.zoom({ lo: 0, hi: 1 }, { lo: 0, hi: 1 });
+    expect(session.zoomed).toBe(true);
+    session.commit({ ...session.settings, alpha: unit.alpha }, true);
+    expect(session.zoomed).toBe(false);
+    const before = kernel.sent.length;
+    session.zoomOut();
+    expect(kernel.sent).toHaveLength(before);
+  });
+});
+
+describe("zooming", () => {
+  const window = (size: number) => ({ lo: 0, hi: size });
+
+  it("asks for the window, and goes back through those before it", () => {
+    session.zoom(window(1), window(0.5));
+    expect(kernel.last("request")).toMatchObject({
+      keep_region: false,
+      settings: { ...SETTINGS, alpha_range: window(1), beta_range: window(0.5) },
+    });
+    session.zoom(window(0.25), window(0.25));
+    session.zoomOut();
+    expect(session.settings).toMatchObject({ alpha_range: window(1), beta_range: window(0.5) });
+    session.zoomOut();
+    expect(session.settings).toEqual(SETTINGS);
+    expect(session.zoomed).toBe(false);
+  });
+
+  it("remembers twenty windows and no more", () => {
+    for (let size = 30; size > 0; size -= 1) session.zoom(window(size), window(size));
+    let back = 0;
+    while (session.zoomed) {
+      session.zoomOut();
+      back += 1;
+    }
+    expect(back).toBe(20);
+    expect(session.settings.alpha_range).toEqual(window(21));
+  });
+
+  it.each([
+    [{ lo: 1, hi: 1 }],
+    [{ lo: 1, hi: 0 }],
+    [{ lo: Number.NaN, hi: 1 }],
+    [{ lo: 0, hi: Number.POSITIVE_INFINITY }],
+  ])("to %j asks for nothing", (range) => {
+    session.zoom(range, window(1));
+    expect(kernel.all("request")).toEqual([]);
+  });
+});
+
+describe("a job", () => {
+  it("is held and let go on by message; the kernel's queue tells", () => {
+    session.pause("picture", true);
+    expect(kernel.last("pause")).toMatchObject({ v: 1, purpose: "picture", paused: true });
+    expect(session.state.queue).toEqual([]);
+    const job = { purpose: "picture", paused: true, position: 2, of: 3 };
+    kernel.queue(job);
+    expect(session.state.queue).toEqual([job]);
+    session.pause("picture", false);
+    expect(kernel.last("pause")).toMatchObject({ paused: false });
+    kernel.queue();
+    expect(session.state.queue).toEqual([]);
+  });
+});
+
+describe("curves", () => {
+  const CURVE = { label: "Gradient", unit: "parameter distance", length: 1, band: false };
+  const traits = { settings: SETTINGS, options: { sources: SOURCES, extents: [1], resolutions: [7] } };
+  const asked = () => kernel.all("request").filter((message) => message.purpose === "curves");
+  const id = () => asked().at(-1)?.id as string;
+  const settings = () => asked().at(-1)?.settings as CurveSettings;
+
+  beforeEach(() => open({ ...traits, view: "curves" }));
+
+  it("are asked for with the window and the normalisation of α", () => {
+    kernel.set("settings", { ...SETTINGS, alpha_range: { lo: -0.5, hi: 3 } });
+    expect(asked()).toEqual([]);
+    session.cut({ extra: new Set(["gradient:0"]), seeds: 8 });
+    expect(settings()).toEqual({
+      choices: [{ source: "gradient", seed: 0, index: 0, scale: "filter" }],
+      ...{ seeds: 8, seed: 0, scale: "filter", range: { lo: -3, hi: 3 }, points: 7 },
+    });
+  });
+
+  it("have at most 49 points and 6 directions, none of them α or β", () => {
+    const hessian = (index: number) => ({ source: "hessian", index, label: `${index}`, group: "" });
+    const sources = Array.from({ length: 9 }, (_, index) => hessian(index));
+    kernel.set("options", { ...traits.options, sources: [...sources, hessian(-1)] });
+    kernel.set("settings", { ...SETTINGS, resolution: 97 });
+    session.cut({ extra: new Set([...sources, hessian(-1)].map((one) => `hessian:${one.index}`)) });
+    expect(settings().choices.map((choice) => choice.index)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(settings().points).toBe(49);
+    session.cut({ extra: new Set(["hessian:-1"]) });
+    expect(session.state.curves).toBeNull();
+    expect(asked()).toHaveLength(1);
+  });
+
+  it("are kept where they are ours, and dropped where they are not", () => {
+    session.cut({ seeds: 8 });
+    const first = id();
+    kernel.reply(...curvesMessage("another view's", settings(), [CURVE]));
+    expect(session.state.curves).toBeNull();
+    kernel.reply(...curvesMessage(first, settings(), [CURVE], 8));
+    expect(session.state.curves).toMatchObject({ done: 1, total: 8, caption: "a band over 8 seeds" });
+    expect([...(session.state.curves?.position ?? [])]).toEqual([-2, 0, 2]);
+    kernel.reply(...curvesMessage(first, settings(), []));
+    expect(session.state.curves?.done).toBe(1);
+    session.cut({ seeds: 32 });
+    expect(session.state.curves).toBeNull();
+    kernel.reply(...curvesMessage(first, settings(), [CURVE, CURVE]));
+    expect(session.state.curves).toBeNull();
+  });
+
+  it("are asked for anew when window or normalisation change, once the picture is the one asked for", () => {
+    session.cut({ seeds: 8 });
+    const picture = ask(4);
+    expect(asked()).toHaveLength(1);
+    kernel.tile({ run: 1, seq: 0, id: picture, frame: FRAME });
+    expect(asked()).toHaveLength(2);
+    expect(settings().range).toEqual({ lo: -4, hi: 4 });
+    kernel.set("settings", { ...session.settings, alpha: { ...SETTINGS.alpha, scale: "raw" } });
+    expect(settings().scale).toBe("raw");
+    kernel.set("settings", { ...session.settings, beta_range: WIDE });
+    kernel.tile({ run: 1, seq: 1, points: [[0, 1]] });
+    expect(asked()).toHaveLength(3);
+  });
+
+  it("are stopped when nobody looks at them, and begun again when somebody does", () => {
+    session.cut({ seeds: 8 });
+    session.show({ view: "surface" });
+    expect(kernel.last("cancel")).toMatchObject({ purpose: "curves" });
+    session.show({ view: "curves" });
+    expect(asked()).toHaveLength(2);
+    kernel.reply(...curvesMessage(id(), settings(), [CURVE]));
+    kernel.result(id(), "curves");
+    session.show({ view: "surface" });
+    session.show({ view: "curves" });
+    expect(asked()).toHaveLength(2);
+    expect(kernel.all("cancel")).toHaveLength(1);
+    expect(session.state.curves?.done).toBe(1);
+  });
+
+  it("are forgotten when none is chosen any more", () => {
+    session.cut({ seeds: 8 });
+    session.cut({ seeds: 0 });
+    expect(kernel.last("cancel")).toMatchObject({ purpose: "curves" });
+    expect(asked()).toHaveLength(1);
+    session.cut({ seeds: 8 });
+    expect(asked()).toHaveLength(2);
+  });
+
+  it("that fail say why until they are asked for again, and are not asked for by themselves", () => {
+    session.cut({ seeds: 8 });
+    kernel.reply({ kind: "error", id: id(), purpose: "curves", message: "m", advice: "a" });
+    expect(session.state.problem).toMatchObject({ message: "m", advice: "a" });
+    kernel.queue();
+    expect(asked()).toHaveLength(1);
+    session.cut({ seeds: 32 });
+    expect(session.state.problem).toBeNull();
+  });
+});
+
+describe("the end of a view", () => {
+  it("is told to the kernel, with the name it said hello with", () => {
+    const { view } = kernel.last("hello");
+    expect(view).toMatch(/^[0-9a-f]{24}$/);
+    owner.abort();
+    expect(kernel.last("goodbye")).toEqual({ v: 1, kind: "goodbye", view });
+  });
+
+  it("stops the curves that only it would show", () => {
+    open({ settings: SETTINGS, view: "curves" });
+    session.cut({ seeds: 8 });
+    owner.abort();
+    expect(kernel.sent.slice(-2).map((message) => message.kind)).toEqual(["cancel", "goodbye"]);
+  });
+
+  it("is quiet where nobody listens", () => {
+    kernel.dead = true;
+    expect(() => owner.abort()).not.toThrow();
   });
 });
 
@@ -245,6 +465,25 @@ describe("a saved notebook", () => {
     expect(session.state.link).toBe("saved");
   });
 
+  it("has the metrics that were saved, and none where none were", () => {
+    const named = { ...FRAME, metrics: ["accuracy", "error"] };
+    const metrics = new DataView(Float32Array.from({ length: 98 }, (_, at) => at / 98).buffer);
+    open({ picture: { ...picture, frame: named, metrics } });
+    expect(session.state.picture?.metrics.map((row) => row[0])).toEqual([0, 0.5]);
+    open({ picture: { ...picture, frame: named } });
+    expect(session.state.picture?.metrics[1]?.[48]).toBeNaN();
+  });
+
+  it("neither zooms nor asks for curves", () => {
+    open({ picture, options: { sources: SOURCES }, view: "curves" });
+    vi.advanceTimersByTime(6000);
+    const before = kernel.sent.length;
+    session.zoom({ lo: 0, hi: 1 }, { lo: 0, hi: 1 });
+    session.cut({ seeds: 8 });
+    expect(kernel.sent).toHaveLength(before);
+    expect(session.zoomed).toBe(false);
+  });
+
   it("that cannot be read says why", () => {
     open({ picture: { frame: FRAME, loss: new DataView(new ArrayBuffer(8)) } });
     expect(session.state.problem?.message).toMatch(/expected 49/);
@@ -255,7 +494,7 @@ describe("a saved notebook", () => {
     vi.advanceTimersByTime(6000);
     const before = kernel.sent.length;
     session.show({ view: "contour" });
-    expect(session.view).toEqual({ view: "contour", height: "log" });
+    expect(session.view).toEqual({ view: "contour", height: "log", colours: "viridis" });
     expect(kernel.sent).toHaveLength(before);
   });
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { frame, RecordedKernel } from "./kernel";
+import { frame, RecordedKernel, SETTINGS, SOURCES } from "./kernel";
 
 vi.mock("../src/plots/plotly", () => ({
   Plotly: {
@@ -13,6 +13,7 @@ vi.mock("../src/views/style.css", () => ({ default: ".lw-explorer {}" }));
 
 const { explorer } = await import("../src/index");
 const { Plotly } = await import("../src/plots/plotly");
+const webgl = await import("../src/plots/webgl");
 
 const ALL = Array.from({ length: 49 }, (_, at) => [at, at + 1] as const);
 const observers = { made: 0, gone: 0 };
@@ -91,8 +92,8 @@ describe("the explorer on the page", () => {
     expect(vi.mocked(Plotly.react).mock.calls).toHaveLength(reacts);
     expect(Plotly.restyle).toHaveBeenCalledWith(
       expect.anything(),
-      expect.objectContaining({ z: [expect.any(Array)] }),
-      [0],
+      expect.objectContaining({ z: expect.arrayContaining([expect.any(Array)]) }),
+      expect.arrayContaining([0]),
     );
     end();
   });
@@ -134,6 +135,124 @@ describe("the explorer on the page", () => {
   });
 });
 
+describe("what the view asks for", () => {
+  const traits = {
+    settings: SETTINGS,
+    options: { sources: SOURCES, extents: [1, 2, 4], resolutions: [7, 13] },
+  };
+  const requests = (kernel: RecordedKernel) => kernel.all("request");
+  const labelled = (label: string) => el.querySelector<HTMLElement>(`[aria-label="${label}"]`) as HTMLElement;
+  const radio = (value: string) => el.querySelector<HTMLInputElement>(`input[value="${value}"]`);
+
+  it("keeps the region where only a normalisation changed", async () => {
+    const kernel = new RecordedKernel({ ...traits });
+    const end = explorer.render({ model: kernel, el });
+    await settle();
+    const scale = labelled("Normalisation of β") as HTMLSelectElement;
+    expect(scale.value).toBe("filter");
+    scale.value = "raw";
+    scale.dispatchEvent(new Event("change"));
+    const beta = { ...SETTINGS.beta, scale: "raw" };
+    expect(kernel.last("request")).toMatchObject({ keep_region: true, settings: { ...SETTINGS, beta } });
+    const range = el.querySelector(".lw-ranges input") as HTMLInputElement;
+    range.value = "2";
+    range.dispatchEvent(new Event("change"));
+    expect(kernel.last("request")).toMatchObject({
+      keep_region: false,
+      settings: { alpha_range: { lo: -4, hi: 4 }, beta_range: { lo: -4, hi: 4 } },
+    });
+    end();
+  });
+
+  it("offers curves beside α and β only where curves are shown", async () => {
+    const kernel = new RecordedKernel({ ...traits });
+    const end = explorer.render({ model: kernel, el });
+    await settle();
+    expect(labelled("Curves").hidden).toBe(true);
+    radio("curves")?.click();
+    await settle();
+    expect(labelled("Curves").hidden).toBe(false);
+    const words = [...labelled("Further directions").querySelectorAll("label")].map((one) => one.textContent);
+    expect(words).toEqual(["Hessian λmax", "Gradient", "<b>mine</b>"]);
+    labelled("Further directions").querySelector("input")?.click();
+    expect(kernel.last("request")).toMatchObject({ purpose: "curves", settings: { seeds: 0 } });
+    const band = labelled("Random band").querySelectorAll("input")[2];
+    band?.click();
+    expect(kernel.last("request")).toMatchObject({ purpose: "curves", settings: { seeds: 32 } });
+    end();
+  });
+
+  it("changes colours in the menu, and copies the kernel's code", async () => {
+    const kernel = new RecordedKernel({ ...traits, code: "lw.explore()" });
+    const end = explorer.render({ model: kernel, el });
+    await settle();
+    labelled("More").click();
+    radio("magma")?.click();
+    expect(requests(kernel).at(-1)).toMatchObject({
+      purpose: "settings",
+      settings: { view: "surface", height: "log", colours: "magma" },
+    });
+    vi.stubGlobal("navigator", { clipboard: undefined });
+    el.querySelector<HTMLButtonElement>(".lw-copy button")?.click();
+    await settle();
+    expect(el.querySelector<HTMLTextAreaElement>(".lw-copy textarea")?.value).toBe("lw.explore()");
+    end();
+  });
+
+  it("holds and stops the jobs of the queue", async () => {
+    const kernel = new RecordedKernel({ ...traits });
+    const end = explorer.render({ model: kernel, el });
+    kernel.tile({ run: 1, seq: 0, id: "p", frame: frame(7, [7]), total: 49 });
+    kernel.queue({ purpose: "picture", paused: false, position: 1, of: 2 });
+    await settle();
+    expect(el.querySelector(".lw-job-text")?.textContent).toBe("1 of 2: 0 of 49 points");
+    labelled("Pause the picture").click();
+    expect(kernel.last("pause")).toMatchObject({ purpose: "picture", paused: true });
+    kernel.queue({ purpose: "picture", paused: true, position: 2, of: 2 });
+    await settle();
+    expect(el.querySelector(".lw-job-text")?.textContent).toBe("paused at 0 of 49 points");
+    labelled("Resume the picture").click();
+    expect(kernel.last("pause")).toMatchObject({ paused: false });
+    labelled("Stop the picture").click();
+    expect(kernel.last("cancel")).toMatchObject({ purpose: "picture" });
+    end();
+  });
+
+  it("shows two plots side by side, and one again", async () => {
+    vi.spyOn(webgl, "webglAvailable").mockReturnValue(true);
+    const kernel = new RecordedKernel({ ...traits, view: "both" });
+    const end = explorer.render({ model: kernel, el });
+    kernel.tile({ run: 1, seq: 0, level: 7, done: 49, frame: frame(7, [7]), points: ALL });
+    await settle();
+    const hosts = [...el.querySelectorAll<HTMLElement>(".lw-plot")];
+    expect(hosts.map((host) => host.getAttribute("aria-label"))).toEqual([
+      expect.stringContaining("Loss surface"),
+      "Loss contour",
+    ]);
+    const drawn = vi.mocked(Plotly.react).mock.calls.map(([host, data]) => [host, data[0]?.type]);
+    expect(drawn).toContainEqual([hosts[0], "surface"]);
+    expect(drawn).toContainEqual([hosts[1], "contour"]);
+    radio("surface")?.click();
+    await settle();
+    expect(hosts.map((host) => host.hidden)).toEqual([false, true]);
+    end();
+    expect(Plotly.purge).toHaveBeenCalledTimes(2);
+  });
+
+  it("shows the contour where there is no WebGL, and says so", async () => {
+    vi.spyOn(webgl, "webglAvailable").mockReturnValue(false);
+    const kernel = new RecordedKernel({ ...traits, view: "both" });
+    const end = explorer.render({ model: kernel, el });
+    kernel.tile({ run: 1, seq: 0, level: 7, done: 49, frame: frame(7, [7]), points: ALL });
+    await settle();
+    expect(el.querySelector(".lw-caption")?.textContent).toBe(
+      "a caption No WebGL here: showing the contour.",
+    );
+    expect([...el.querySelectorAll<HTMLElement>(".lw-plot")].filter((host) => !host.hidden)).toHaveLength(1);
+    end();
+  });
+});
+
 describe("the end of a view", () => {
   it.each(["signal", "cleanup"] as const)("by %s removes all it added", async (by) => {
     const listening = countPageListeners();
@@ -166,7 +285,7 @@ describe("the end of a view", () => {
     await settle();
     end();
     for (const callback of frames.splice(0)) callback(0);
-    expect(kernel.sent.map((message) => message.kind)).toEqual(["hello"]);
+    expect(kernel.sent.map((message) => message.kind)).toEqual(["hello", "goodbye"]);
   });
 
   it("of one view leaves the other of the same model alone", async () => {

@@ -3,7 +3,7 @@
 type Child = Node | string;
 type Attributes = Readonly<Record<string, string | boolean | null>>;
 
-const FOCUSABLE = "input, select, button, [tabindex]";
+const FOCUSABLE = "input, select, button, textarea, [tabindex]";
 
 /** An element with attributes (true: present, false or null: absent) and children; strings become text nodes. */
 export function h<K extends keyof HTMLElementTagNameMap>(

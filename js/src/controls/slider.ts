@@ -5,7 +5,9 @@ import { h, listen, say, uniqueId } from "./dom";
 export interface Slider {
   readonly element: HTMLElement;
   setStops(stops: readonly number[]): void;
+  /** Sets the value, and says it anew: what its words depend on may have changed. */
   set(value: number): void;
+  rename(label: string): void;
   enable(enabled: boolean): void;
 }
 
@@ -26,6 +28,7 @@ export function slider(
   const id = uniqueId();
   const input = h("input", { type: "range", min: "0", max: "0", step: "1", id });
   const output = h("output", { class: "lw-value", for: id });
+  const name = h("label", { for: id }, label);
   let stops: readonly number[] = [];
   let committed = Number.NaN;
   const current = () => stops[Number(input.value)] ?? committed;
@@ -50,15 +53,23 @@ export function slider(
     tell(committed);
   };
   return {
-    element: h("div", { class: "lw-row" }, h("label", { for: id }, label), input, output),
+    element: h("div", { class: "lw-row" }, name, input, output),
     setStops(next) {
+      if (next === stops) return;
       stops = next;
       place();
     },
     set(value) {
-      if (value === committed) return;
+      const resting = input.value === String(nearest(stops, committed));
+      if (value === committed) {
+        if (resting) tell(committed);
+        return;
+      }
       committed = value;
       place();
+    },
+    rename(next) {
+      say(name, next);
     },
     enable(enabled) {
       input.disabled = !enabled;

@@ -1,5 +1,8 @@
 // How numbers are written: three significant digits, a true minus sign, plain decimals where they are short.
 
+import { centred, halfWidth } from "./grid";
+import type { Range } from "./messages";
+
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 function minus(text: string): string {
@@ -51,6 +54,16 @@ export function residual(value: number | null): string {
 export function extent(value: number): string {
   const text = number(value);
   return `± ${/^\d+$/.test(text) && value < 100 ? `${text}.0` : text}`;
+}
+
+/** A window: ± 4.0 about the model, −0.4 … 1.2 beside it, with the digits that tell its ends apart. */
+export function span(range: Range): string {
+  const half = halfWidth(range);
+  if (centred(range)) return extent(half);
+  const farthest = Math.max(Math.abs(range.lo), Math.abs(range.hi));
+  const digits = Math.min(Math.max(2, Math.ceil(Math.log10(farthest / half)) + 1), 9);
+  const end = (value: number) => number(Math.abs(value) < 1e-9 * farthest ? 0 : value, digits);
+  return `${end(range.lo)} … ${end(range.hi)}`;
 }
 
 export function count(value: number): string {

@@ -1,6 +1,6 @@
-// The nested grids of a picture, as kernel and page agree on them.
+// The nested grids of a picture, as kernel and page agree on them, and the windows they cover.
 
-import type { AxisInfo } from "./messages";
+import type { AxisInfo, Range } from "./messages";
 
 /**
  * Indices (0..n-1, ascending) of level `which` of `levels` nested ones on an axis of n points:
@@ -22,4 +22,31 @@ export function coordinates(axis: AxisInfo): Float64Array {
   return Float64Array.from({ length: n }, (_, i) =>
     n === 1 ? middle : middle + (half * (2 * i - (n - 1))) / (n - 1),
   );
+}
+
+export function middle({ lo, hi }: Range): number {
+  return (lo + hi) / 2;
+}
+
+export function halfWidth({ lo, hi }: Range): number {
+  return (hi - lo) / 2;
+}
+
+export function around(centre: number, half: number): Range {
+  return { lo: centre - half, hi: centre + half };
+}
+
+/** Equal up to rounding on their way through decimals and float32. */
+export function alike(a: number, b: number, size: number): boolean {
+  return Math.abs(a - b) <= 1e-6 * Math.abs(size);
+}
+
+/** Whether the model stands in the middle of the window. */
+export function centred(range: Range): boolean {
+  return alike(middle(range), 0, halfWidth(range));
+}
+
+/** The smallest window about the model that covers this one. */
+export function covering({ lo, hi }: Range): Range {
+  return around(0, Math.max(Math.abs(lo), Math.abs(hi)));
 }

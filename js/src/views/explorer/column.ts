@@ -1,100 +1,120 @@
 // The column of controls, and what is known beside the picture.
 
-import { axisControl } from "../../controls/axis";
+import { type AxisCommit, axisControl } from "../../controls/axis";
 import { centreTable, verdictBox } from "../../controls/centre";
-import { h, say } from "../../controls/dom";
+import { checks } from "../../controls/checks";
+import { h, say, show } from "../../controls/dom";
 import { segmented } from "../../controls/segmented";
 import { slider } from "../../controls/slider";
-import { extent, grid } from "../../protocol/format";
-import type { PictureSettings } from "../../protocol/messages";
-import type { Options } from "./options";
-import type { ExplorerState } from "./state";
+import { windowControl } from "../../controls/window";
+import { grid } from "../../protocol/format";
+import { besides, type Cuts, MOST_CUTS } from "./cuts";
+import type { Session } from "./session";
 import { angleText } from "./words";
 
 export interface Column {
   readonly element: HTMLElement;
-  setOptions(options: Options): void;
-  setSettings(settings: PictureSettings): void;
-  setState(state: ExplorerState): void;
+  /** Shows what the session holds. */
+  update(): void;
 }
 
-const SCALES = [
-  {
-    value: "unit",
-    label: "unit",
-    title: "Each direction has length 1: distances are raw parameter distances",
-  },
-  {
-    value: "filter",
-    label: "filter",
-    title: "Each filter of a direction is as long as the model's own filter",
-  },
-  { value: "raw", label: "raw", title: "Directions as they are drawn, not rescaled" },
+const BANDS = [
+  { value: "0", label: "0", title: "No band" },
+  { value: "8", label: "8", title: "The spread of the loss along 8 random directions" },
+  { value: "32", label: "32", title: "The spread of the loss along 32 random directions" },
 ] as const;
 
-export function column(
-  settings: () => PictureSettings,
-  onCommit: (settings: PictureSettings) => void,
-  signal: AbortSignal,
-): Column {
-  const parts = build((part) => onCommit({ ...settings(), ...part }), signal);
+export function column(session: Session, signal: AbortSignal): Column {
+  const parts = build(session, signal);
+  const { element, curves } = arrange(parts);
   return {
-    element: arrange(parts),
-    setOptions({ extents, resolutions, sources }) {
-      parts.alpha.setSources(sources);
-      parts.beta.setSources(sources);
-      parts.range.setStops(extents);
-      parts.resolution.setStops(resolutions);
-    },
-    setSettings(next) {
-      parts.alpha.set(next.alpha);
-      parts.beta.set(next.beta);
-      parts.range.set(next.extent);
-      parts.resolution.set(next.resolution);
-      parts.scale.set(next.scale);
-    },
-    setState(state) {
-      const { alpha, beta, range, resolution, scale } = parts;
-      for (const control of [alpha, beta, range, resolution, scale]) control.enable(state.link !== "saved");
-      const computing = state.eigen !== null;
-      alpha.setPairs(state.pairs, computing);
-      beta.setPairs(state.pairs, computing);
-      say(parts.angle, angleText(state));
-      const frame = state.picture?.frame;
-      parts.centre.set(frame?.loss ?? null, frame?.gradient_norm ?? null, state.pairs, computing);
-      parts.verdict.set(state.verdict);
+    element,
+    update() {
+      const { options, settings, state, cuts, view } = session;
+      parts.alpha.setSources(options.sources);
+      parts.beta.setSources(options.sources);
+      parts.window.setStops(options.extents);
+      parts.resolution.setStops(options.resolutions);
+      parts.alpha.set(settings.alpha);
+      parts.beta.set(settings.beta);
+      parts.window.set(settings.alpha_range, settings.beta_range);
+      parts.window.setUndo(session.zoomed);
+      parts.resolution.set(settings.resolution);
+      parts.extra.set(besides(options.sources, settings), cuts.extra);
+      parts.band.set(bandOf(cuts));
+      show(curves, view.view === "curves" && state.link !== "saved");
+      for (const control of parts.all) control.enable(state.link !== "saved");
+      inform(parts, session);
     },
   };
 }
 
-function build(change: (part: Partial<PictureSettings>) => void, signal: AbortSignal) {
+type Parts = ReturnType<typeof build>;
+
+function bandOf({ seeds }: Cuts): (typeof BANDS)[number]["value"] {
+  return BANDS.find(({ value }) => value === String(seeds))?.value ?? "0";
+}
+
+function inform(parts: Parts, { state }: Session): void {
+  const computing = state.eigen !== null;
+  parts.alpha.setPairs(state.pairs, computing);
+  parts.beta.setPairs(state.pairs, computing);
+  say(parts.angle, angleText(state));
+  const frame = state.picture?.frame;
+  parts.centre.set(frame?.loss ?? null, frame?.gradient_norm ?? null, state.pairs, computing);
+  parts.verdict.set(state.verdict);
+}
+
+function build(session: Session, signal: AbortSignal) {
+  const axis =
+    (name: "alpha" | "beta"): AxisCommit =>
+    (choice, keepRegion) =>
+      session.commit({ ...session.settings, [name]: choice }, keepRegion);
+  const alpha = axisControl("α", axis("alpha"), signal);
+  const beta = axisControl("β", axis("beta"), signal);
+  const window = windowControl(
+    {
+      onCommit: (alpha_range, beta_range) => session.commit({ ...session.settings, alpha_range, beta_range }),
+      onZoomOut: () => session.zoomOut(),
+    },
+    signal,
+  );
+  const resolution = slider(
+    "Resolution",
+    grid,
+    (value) => session.commit({ ...session.settings, resolution: value }),
+    signal,
+  );
+  const extra = checks("Further directions", MOST_CUTS, (chosen) => session.cut({ extra: chosen }), signal);
+  const band = segmented("Random band", BANDS, (value) => session.cut({ seeds: Number(value) }), signal);
   return {
-    alpha: axisControl("α", (choice) => change({ alpha: choice }), signal),
-    beta: axisControl("β", (choice) => change({ beta: choice }), signal),
+    ...{ alpha, beta, window, resolution, extra, band },
+    all: [alpha, beta, window, resolution, extra, band],
     angle: h("p", { class: "lw-angle lw-muted" }),
-    range: slider("Range", extent, (value) => change({ extent: value }), signal),
-    resolution: slider("Resolution", grid, (value) => change({ resolution: value }), signal),
-    scale: segmented("Scale", SCALES, (value) => change({ scale: value }), signal),
     centre: centreTable(),
     verdict: verdictBox(),
   };
 }
 
-function arrange(parts: ReturnType<typeof build>): HTMLElement {
-  const scale = h(
+function arrange(parts: Parts): { element: HTMLElement; curves: HTMLElement } {
+  const band = h(
     "div",
-    { class: "lw-row" },
-    h("span", { "aria-hidden": "true" }, "Scale"),
-    parts.scale.element,
+    { class: "lw-band" },
+    h("span", { "aria-hidden": "true" }, "Random band"),
+    parts.band.element,
+    h("span", { class: "lw-muted", "aria-hidden": "true" }, "seeds"),
   );
-  return h(
+  const curves = section("Curves", h("p", { class: "lw-note" }, "Beside α and β"), parts.extra.element, band);
+  const element = h(
     "div",
     { class: "lw-column" },
     section("Directions", parts.alpha.element, parts.beta.element, parts.angle),
-    section("Window", parts.range.element, parts.resolution.element, scale),
+    curves,
+    section("Window", h("div", { class: "lw-sliders" }, parts.window.element, parts.resolution.element)),
     section("At the centre", parts.centre.element),
     parts.verdict.element,
   );
+  return { element, curves };
 }
 
 function section(title: string, ...children: readonly HTMLElement[]): HTMLElement {

@@ -3,7 +3,7 @@
 import type { SourceOption } from "../../controls/axis";
 import type { WidgetModel } from "../../protocol/channel";
 import { readPairs } from "../../protocol/codec";
-import type { AxisChoice, Pair, PictureSettings, ViewSettings } from "../../protocol/messages";
+import type { AxisChoice, Pair, PictureSettings, Range, ViewSettings } from "../../protocol/messages";
 
 export interface Options {
   readonly extents: readonly number[];
@@ -22,13 +22,32 @@ function numbers(value: unknown, fallback: readonly number[]): readonly number[]
   return list.length > 0 ? (list as number[]).toSorted((a, b) => a - b) : fallback;
 }
 
-const NAMES = { random: "Random", hessian: "Hessian", custom: "Custom" } as const;
+function oneOf<T extends string>(known: readonly T[], value: unknown): T {
+  return known.find((one) => one === value) ?? (known[0] as T);
+}
+
+const NAMES = {
+  random: "Random",
+  hessian: "Hessian",
+  gradient: "Gradient",
+  trajectory: "Trajectory",
+  model: "Other model",
+  custom: "Given",
+} as const;
+
+const SOURCES = Object.keys(NAMES) as (keyof typeof NAMES)[];
 
 function sourceOption(value: unknown): SourceOption[] {
-  const { source, index, label } = fields(value);
-  if (source !== "random" && source !== "hessian" && source !== "custom") return [];
-  const at = typeof index === "number" ? index : 0;
-  return [{ source, index: at, label: typeof label === "string" && label !== "" ? label : NAMES[source] }];
+  const { source, index, label, group } = fields(value);
+  const known = SOURCES.find((one) => one === source);
+  if (known === undefined) return [];
+  const option = {
+    source: known,
+    index: typeof index === "number" ? index : 0,
+    label: typeof label === "string" && label !== "" ? label : NAMES[known],
+    group: typeof group === "string" ? group : "",
+  };
+  return [option];
 }
 
 const EXTENTS = Array.from({ length: 17 }, (_, k) => 2 ** ((k - 12) / 2));
@@ -39,36 +58,42 @@ export function readOptions(model: WidgetModel): Options {
   return {
     extents: numbers(extents, EXTENTS),
     resolutions: numbers(resolutions, [7, 13, 25, 49, 97]),
-    sources: known.length > 0 ? known : [{ source: "random", index: 0, label: "Random" }],
+    sources: known.length > 0 ? known : [{ source: "random", index: 0, label: "Random", group: "" }],
   };
 }
 
 function readAxis(value: unknown, seed: number): AxisChoice {
   const choice = fields(value);
-  const source = choice.source === "hessian" || choice.source === "custom" ? choice.source : "random";
   return {
-    source,
+    source: oneOf(SOURCES, choice.source),
     seed: typeof choice.seed === "number" ? choice.seed : seed,
     index: typeof choice.index === "number" ? choice.index : 0,
+    scale: oneOf(["filter", "unit", "raw"], choice.scale),
   };
 }
 
+function readRange(value: unknown): Range {
+  const { lo, hi } = fields(value);
+  const sound = typeof lo === "number" && typeof hi === "number" && hi - lo > 0 && hi - lo < Infinity;
+  return sound ? { lo, hi } : { lo: -1, hi: 1 };
+}
+
 export function readSettings(model: WidgetModel): PictureSettings {
-  const { alpha, beta, scale, extent, resolution } = fields(model.get("settings"));
+  const { alpha, beta, alpha_range, beta_range, resolution } = fields(model.get("settings"));
   return {
     alpha: readAxis(alpha, 0),
     beta: readAxis(beta, 1),
-    scale: scale === "filter" || scale === "raw" ? scale : "unit",
-    extent: typeof extent === "number" && extent > 0 ? extent : 1,
+    alpha_range: readRange(alpha_range),
+    beta_range: readRange(beta_range),
     resolution: typeof resolution === "number" && resolution > 0 ? resolution : 49,
   };
 }
 
 export function readView(model: WidgetModel): ViewSettings {
-  const [view, height] = [model.get("view"), model.get("height")];
   return {
-    view: view === "contour" || view === "curves" ? view : "surface",
-    height: height === "linear" ? "linear" : "log",
+    view: oneOf(["surface", "contour", "both", "curves"], model.get("view")),
+    height: oneOf(["log", "linear"], model.get("height")),
+    colours: oneOf(["viridis", "cividis", "magma"], model.get("colours")),
   };
 }
 

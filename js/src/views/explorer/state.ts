@@ -1,8 +1,19 @@
 // What one view knows, and how each message changes it: pure functions, no DOM.
 
-import { bytesOf, type Incoming, readFrame } from "../../protocol/codec";
+import type { CurveSet } from "../../plots/curves";
+import { type Arrays, bytesOf, type Incoming, readFrame } from "../../protocol/codec";
 import { coordinates } from "../../protocol/grid";
-import type { Error as Failure, Frame, Pair, Progress, Result, Tile, Verdict } from "../../protocol/messages";
+import type {
+  Curves,
+  Error as Failure,
+  Frame,
+  Pair,
+  Progress,
+  QueuedJob,
+  Result,
+  Tile,
+  Verdict,
+} from "../../protocol/messages";
 
 export interface Picture {
   readonly id: string;
@@ -12,6 +23,8 @@ export interface Picture {
   /** Row-major beta × alpha values, and which of them are computed: a computed NaN is known. */
   readonly values: Float32Array;
   readonly known: Uint8Array;
+  /** One a name in `frame.metrics`, laid out like `values`. */
+  readonly metrics: readonly Float32Array[];
   readonly level: number;
   readonly done: number;
   readonly total: number;
@@ -23,10 +36,14 @@ export interface Picture {
 export interface Problem {
   readonly message: string;
   readonly advice: string;
+  /** Set where it tells of the curves alone: it goes when they are asked for anew. */
+  readonly about?: "curves";
 }
 
+/** The jobs of an explorer. */
+export type Work = "picture" | "eigenpairs" | "curves";
 export type Link = "waiting" | "live" | "saved";
-export type Purpose = "hello" | "picture" | "eigenpairs" | "settings";
+export type Purpose = "hello" | "picture" | "eigenpairs" | "curves" | "settings";
 
 export interface ExplorerState {
   readonly link: Link;
@@ -41,6 +58,13 @@ export interface ExplorerState {
   readonly stage: Progress | null;
   readonly eigen: Progress | null;
   readonly eigenEnd: Result | null;
+  /** Our newest request of curves, and what came of it: curves of other views and older requests are not ours. */
+  readonly curvesId: string | null;
+  readonly curves: CurveSet | null;
+  readonly curvesStage: Progress | null;
+  readonly curvesEnd: Result | null;
+  /** The jobs of this widget that have not ended. */
+  readonly queue: readonly QueuedJob[];
   readonly verdict: Verdict | null;
   readonly problem: Problem | null;
 }
@@ -56,16 +80,32 @@ export function initialState(pairs: readonly Pair[] = []): ExplorerState {
     stage: null,
     eigen: null,
     eigenEnd: null,
+    ...NO_CURVES,
+    queue: [],
     verdict: null,
     problem: null,
   };
 }
 
+const NO_CURVES = { curvesId: null, curves: null, curvesStage: null, curvesEnd: null };
+
 /** Notes a request that was sent; the latest picture request wins. */
 export function requested(state: ExplorerState, id: string, purpose: Purpose): ExplorerState {
   const pending = new Map(state.pending).set(id, purpose);
   if (purpose === "hello") return { ...state, pending, missed: null };
+  if (purpose === "curves") return { ...withoutCurves(state), pending, curvesId: id };
   return purpose === "picture" ? { ...state, pending, wanted: id, stage: null } : { ...state, pending };
+}
+
+/** Forgets the curves: what may still come of them is dropped. */
+export function withoutCurves(state: ExplorerState): ExplorerState {
+  const problem = state.problem?.about === "curves" ? null : state.problem;
+  return { ...state, ...NO_CURVES, problem };
+}
+
+/** True while the kernel works on curves for this view. */
+export function cutting({ curvesId, pending }: ExplorerState): boolean {
+  return curvesId !== null && pending.has(curvesId);
 }
 
 export function refused(state: ExplorerState, problem: Problem): ExplorerState {
@@ -83,27 +123,33 @@ export function receive(state: ExplorerState, { message, arrays }: Incoming): Ex
   const live: ExplorerState = state.link === "live" ? state : { ...state, link: "live" };
   switch (message.kind) {
     case "tile":
-      return placeTile(live, message, arrays.get("index") as Int32Array, arrays.get("loss") as Float32Array);
+      return placeTile(live, message, arrays);
+    case "curves":
+      return noteCurves(live, message, arrays);
+    case "queue":
+      return { ...live, queue: message.jobs };
     case "progress":
       return noteProgress(live, message);
     case "result":
       return noteResult(live, message);
     case "error":
       return noteError(live, message);
+    default:
+      return live;
   }
 }
 
-function placeTile(state: ExplorerState, tile: Tile, index: Int32Array, loss: Float32Array): ExplorerState {
+function placeTile(state: ExplorerState, tile: Tile, arrays: Arrays): ExplorerState {
   const { picture } = state;
   if (picture !== null && tile.run < picture.run) return state;
   if (tile.frame === null) {
     if (picture === null || tile.run > picture.run)
       return state.wanted === null ? { ...state, missed: tile.run } : state;
-    return tile.seq <= picture.seq ? state : { ...state, picture: extend(picture, tile, index, loss) };
+    return tile.seq <= picture.seq ? state : { ...state, picture: extend(picture, tile, arrays) };
   }
   if (picture !== null && tile.run === picture.run && sameShape(picture.frame, tile.frame)) {
     const verdict = tile.frame.verdict ?? state.verdict;
-    return { ...state, verdict, picture: extend({ ...picture, frame: tile.frame }, tile, index, loss) };
+    return { ...state, verdict, picture: extend({ ...picture, frame: tile.frame }, tile, arrays) };
   }
   if (state.wanted !== null && tile.id !== state.wanted) return { ...state, missed: tile.run };
   return {
@@ -112,7 +158,7 @@ function placeTile(state: ExplorerState, tile: Tile, index: Int32Array, loss: Fl
     missed: null,
     stage: null,
     verdict: tile.frame.verdict,
-    picture: extend(blank(tile, tile.frame), tile, index, loss),
+    picture: extend(blank(tile, tile.frame), tile, arrays),
   };
 }
 
@@ -129,6 +175,7 @@ function blank(tile: Tile, frame: Frame): Picture {
     frame,
     values: new Float32Array(size).fill(Number.NaN),
     known: new Uint8Array(size),
+    metrics: frame.metrics.map(() => new Float32Array(size).fill(Number.NaN)),
     level: 0,
     done: 0,
     total: tile.total,
@@ -137,24 +184,45 @@ function blank(tile: Tile, frame: Frame): Picture {
   };
 }
 
-function extend(picture: Picture, tile: Tile, index: Int32Array, loss: Float32Array): Picture {
-  const values = picture.values.slice();
+function extend(picture: Picture, tile: Tile, arrays: Arrays): Picture {
+  const index = arrays.get("index") as Int32Array;
   const known = picture.known.slice();
-  index.forEach((at, k) => {
-    if (at < 0 || at >= values.length) return;
-    values[at] = loss[k] as number;
-    known[at] = 1;
-  });
+  for (const at of index) if (at >= 0 && at < known.length) known[at] = 1;
+  const rows = rowsOf(arrays.get("metrics"), index.length);
   return {
     ...picture,
-    values,
+    values: placed(picture.values, index, arrays.get("loss") as Float32Array),
     known,
+    metrics: picture.metrics.map((metric, k) => placed(metric, index, rows[k] ?? new Float32Array())),
     seq: tile.seq,
     level: Math.max(picture.level, tile.level),
     done: Math.max(picture.done, tile.done),
     total: tile.total,
     secondsLeft: tile.seconds_left,
   };
+}
+
+/** A copy with the fresh values in their places; what is missing among them is not known. */
+function placed(values: Float32Array, index: Int32Array, fresh: Float32Array): Float32Array {
+  const next = values.slice();
+  index.forEach((at, k) => {
+    if (at >= 0 && at < next.length) next[at] = fresh[k] ?? Number.NaN;
+  });
+  return next;
+}
+
+function rowsOf(metrics: Float32Array | Int32Array | undefined, width: number): Float32Array[] {
+  if (!(metrics instanceof Float32Array) || width === 0) return [];
+  return Array.from({ length: metrics.length / width }, (_, k) =>
+    metrics.subarray(k * width, (k + 1) * width),
+  );
+}
+
+function noteCurves(state: ExplorerState, message: Curves, arrays: Arrays): ExplorerState {
+  const { id, settings, curves, done, total, caption } = message;
+  if (id !== state.curvesId || done < (state.curves?.done ?? 0)) return state;
+  const [position, loss] = [arrays.get("position") as Float32Array, arrays.get("loss") as Float32Array];
+  return { ...state, curves: { settings, curves, position, loss, done, total, caption } };
 }
 
 function newerPairs(state: ExplorerState, pairs: readonly Pair[]): readonly Pair[] {
@@ -167,6 +235,8 @@ function newerPairs(state: ExplorerState, pairs: readonly Pair[]): readonly Pair
 function noteProgress(state: ExplorerState, progress: Progress): ExplorerState {
   const pairs = newerPairs(state, progress.pairs);
   if (progress.purpose === "eigenpairs") return { ...state, pairs, ...eigenStage(progress) };
+  if (progress.purpose === "curves")
+    return progress.id === state.curvesId ? { ...state, curvesStage: progress } : state;
   if (progress.purpose !== "picture") return { ...state, pairs };
   const stale = state.wanted !== null && state.pending.has(progress.id) && progress.id !== state.wanted;
   return stale ? { ...state, pairs } : { ...state, pairs, stage: progress };
@@ -189,6 +259,7 @@ function noteResult(state: ExplorerState, result: Result): ExplorerState {
   const next = { ...settle(state, result.id), pairs: newerPairs(state, result.pairs) };
   if (result.purpose === "eigenpairs")
     return { ...next, eigen: null, eigenEnd: result, verdict: result.verdict ?? next.verdict };
+  if (result.id === state.curvesId) return { ...next, curvesStage: null, curvesEnd: result };
   if (result.purpose !== "picture" || state.picture === null || result.id !== state.picture.id) return next;
   const picture = { ...state.picture, end: result, secondsLeft: null };
   const succeeded = picture.done >= picture.total;
@@ -201,10 +272,14 @@ function noteResult(state: ExplorerState, result: Result): ExplorerState {
   };
 }
 
+function problemOf({ message, advice, purpose }: Failure): Problem {
+  return purpose === "curves" ? { message, advice, about: "curves" } : { message, advice };
+}
+
 function noteError(state: ExplorerState, failure: Failure): ExplorerState {
   const next = settle(state, failure.id);
   const eigen = failure.purpose === "eigenpairs" ? null : next.eigen;
-  const problem = { message: failure.message, advice: failure.advice };
+  const problem = problemOf(failure);
   const { picture } = next;
   if (picture === null || picture.id !== failure.id) return { ...next, eigen, problem };
   const end: Result = {
@@ -224,28 +299,36 @@ function noteError(state: ExplorerState, failure: Failure): ExplorerState {
 /** The picture kept in a saved notebook, or null where there is none; throws a ProtocolError where it is unreadable. */
 export function savedPicture(trait: unknown): Picture | null {
   if (typeof trait !== "object" || trait === null) return null;
-  const source = trait as { frame?: unknown; loss?: unknown };
+  const source = trait as { frame?: unknown; loss?: unknown; metrics?: unknown };
   if (source.frame === undefined || source.loss === undefined) return null;
   const frame = readFrame(source.frame);
-  const values = new Float32Array(bytesOf(source.loss as DataView));
   const total = coordinates(frame.alpha).length * coordinates(frame.beta).length;
-  if (values.length !== total)
-    throw new Error(`the saved picture has ${values.length} values, expected ${total}`);
-  const known = new Uint8Array(total).fill(1);
-  const level = frame.levels.at(-1) ?? 0;
+  const metrics = savedRows(source.metrics, total, frame.metrics.length);
   return {
     id: "",
     run: -1,
     seq: 0,
     frame,
-    values,
-    known,
-    level,
+    values: savedRows(source.loss, total, 1)[0] as Float32Array,
+    known: new Uint8Array(total).fill(1),
+    metrics,
+    level: frame.levels.at(-1) ?? 0,
     done: total,
     total,
     secondsLeft: null,
     end: null,
   };
+}
+
+/** Rows of `width` values; metrics that were not saved are not known. */
+function savedRows(bytes: unknown, width: number, rows: number): Float32Array[] {
+  const missing = bytes === undefined || bytes === null;
+  const values = missing
+    ? new Float32Array(rows * width).fill(Number.NaN)
+    : new Float32Array(bytesOf(bytes as DataView));
+  if (values.length !== rows * width)
+    throw new Error(`the saved picture has ${values.length} values, expected ${rows * width}`);
+  return Array.from({ length: rows }, (_, k) => values.subarray(k * width, (k + 1) * width));
 }
 
 /** The state of a reopened notebook, until a kernel answers. */

@@ -4,8 +4,8 @@ import { h } from "../../controls/dom";
 import { announcer, caption, errorPane, pill } from "../../controls/notices";
 import { statusLine } from "../../controls/status";
 import type { Theme } from "../../plots/palette";
-import { Plot } from "../../plots/plot";
 import { modelChannel, observeModel, type WidgetModel } from "../../protocol/channel";
+import type { View } from "../../protocol/messages";
 import { fullScreen } from "../fullscreen";
 import { injectStyle } from "../sheet";
 import { themeOf, watchTheme } from "../theme";
@@ -14,18 +14,24 @@ import { header } from "./header";
 import { readText } from "./options";
 import { type Painting, paint } from "./painter";
 import { Session } from "./session";
+import { Stage } from "./stage";
 import type { ExplorerState } from "./state";
-import { eigenJob, pictureJob, pillText, summary } from "./words";
+import { captionText, curvesJob, eigenJob, pictureJob, pillText, summary } from "./words";
 
 const NARROW = 700;
 const ROOMY = 600;
+const JOBS = {
+  picture: "the picture",
+  curves: "the curves",
+  eigenpairs: "the Hessian directions",
+} as const;
 const WORDS = ["title", "subtitle", "footer"] as const;
 
 export class ExplorerView {
   readonly #root = h("div", { class: "lw-explorer", role: "group", "aria-label": "Loss landscape" });
-  readonly #host = h("div", { class: "lw-plot", tabindex: "0", role: "application" });
+  readonly #place = h("div", { class: "lw-stage" });
   readonly #session: Session;
-  readonly #plot: Plot;
+  readonly #stage: Stage;
   readonly #pill = pill();
   readonly #caption = caption();
   readonly #error = errorPane();
@@ -37,7 +43,7 @@ export class ExplorerView {
   #frame: number | null = null;
   #painted: readonly unknown[] = [];
   #patient = false;
-  #painting: Painting = { mesh: null, heights: null, figure: null };
+  #painting: Painting = { mesh: null, heights: null, figures: [], withoutWebgl: false };
 
   constructor(
     private readonly model: WidgetModel,
@@ -46,20 +52,24 @@ export class ExplorerView {
   ) {
     this.#session = new Session(model, modelChannel(model), signal, () => this.#schedule());
     const session = this.#session;
-    this.#plot = new Plot(this.#host, signal);
+    this.#stage = new Stage(signal, (alpha, beta) => session.zoom(alpha, beta));
     this.#announcer = announcer(signal);
-    this.#column = column(
-      () => session.settings,
-      (settings) => session.commit(settings),
+    this.#column = column(session, signal);
+    this.#status = statusLine(
+      JOBS,
+      {
+        onCancel: (job) => session.cancel(job),
+        onPause: (job, paused) => session.pause(job, paused),
+      },
       signal,
     );
-    this.#status = statusLine((job) => session.cancel(job), signal);
     const screen = fullScreen(this.#root, (full) => this.#header.setFull(full), signal);
     this.#header = header(
       {
         onView: (part) => session.show(part),
-        onReset: () => this.#plot.reset(),
+        onReset: () => this.#stage.reset(),
         onFull: () => screen.toggle(),
+        code: () => readText(model, "code"),
       },
       signal,
     );
@@ -80,8 +90,8 @@ export class ExplorerView {
   }
 
   #assemble(): void {
-    const stage = h("div", { class: "lw-stage" }, this.#host, this.#pill.element);
-    const left = h("div", { class: "lw-left" }, stage, this.#caption.element, this.#error.element);
+    this.#place.append(this.#stage.element, this.#pill.element);
+    const left = h("div", { class: "lw-left" }, this.#place, this.#caption.element, this.#error.element);
     const body = h("div", { class: "lw-body" }, left, this.#column.element);
     this.#root.append(this.#header.element, body, this.#status.element, this.#announcer.element);
   }
@@ -101,11 +111,11 @@ export class ExplorerView {
     const observer = new ResizeObserver(() => {
       this.#settleIn();
       this.#root.classList.toggle("lw-narrow", this.#root.clientWidth < NARROW);
-      this.#plot.resize();
+      this.#stage.resize();
       this.#schedule();
     });
     observer.observe(this.#root);
-    observer.observe(this.#host);
+    observer.observe(this.#stage.element);
     this.signal.addEventListener("abort", () => observer.disconnect(), { once: true });
   }
 
@@ -126,18 +136,17 @@ export class ExplorerView {
   }
 
   #update(): void {
-    const { state, settings, view, options } = this.#session;
+    const { state, view } = this.#session;
     const fresh = this.#repaint();
-    const { mesh, heights } = this.#painting;
+    const { mesh, heights, withoutWebgl } = this.#painting;
     this.#header.setWords(readText(this.model, "title"), readText(this.model, "subtitle"));
     this.#header.setView(view);
-    this.#column.setOptions(options);
-    this.#column.setSettings(settings);
-    this.#column.setState(state);
+    this.#column.update();
     this.#pill.set(pillText(state, mesh, heights));
-    this.#caption.set(state.picture?.frame.caption ?? "");
+    this.#caption.set(captionText(state, view.view, withoutWebgl));
     this.#error.set(state.problem);
-    this.#status.set(pictureJob(state), eigenJob(state), readText(this.model, "footer"));
+    const jobs = { picture: pictureJob(state), eigenpairs: eigenJob(state), curves: curvesJob(state) };
+    this.#status.set(jobs, readText(this.model, "footer"));
     this.#announcer.set(summary(state, mesh, heights));
     this.#label(view.view);
     void this.#draw(fresh);
@@ -147,25 +156,31 @@ export class ExplorerView {
   #repaint(): boolean {
     const { state, view } = this.#session;
     const font = getComputedStyle(this.#root).fontFamily || "sans-serif";
-    const roomy = this.#host.clientWidth >= ROOMY;
-    const now = [state.picture, view.view, view.height, this.#theme, font, roomy];
+    this.#stage.arrange(view.view === "both" ? 2 : 1);
+    const roomy = this.#stage.host.clientWidth >= ROOMY;
+    const { view: kind, height, colours } = view;
+    const now = [state.picture, state.curves, kind, height, colours, this.#theme, font, roomy];
     if (now.every((value, i) => value === this.#painted[i])) return false;
     const before = this.#painted[0] as ExplorerState["picture"] | undefined;
     this.#patient =
       onlyRefined(before ?? null, state.picture) && now.slice(1).every((v, i) => v === this.#painted[i + 1]);
     this.#painted = now;
-    this.#painting = paint(state.picture, view, this.#theme, { font, roomy });
+    const painting = paint(state.picture, view, this.#theme, { font, roomy }, state.curves);
+    if (painting.withoutWebgl) this.#stage.arrange(1);
+    this.#painting = painting;
     return true;
   }
 
-  #label(view: string): void {
-    const keys = view === "surface" ? ". Arrow keys turn it, plus and minus zoom, 0 resets" : "";
-    this.#host.setAttribute("aria-label", `Loss ${view}${keys}`);
+  #label(view: View): void {
+    // The curves have their legend on top: the pill stands above the plot, not on it.
+    this.#place.classList.toggle("lw-above", view === "curves");
+    const keys = ". Arrow keys turn it, plus and minus zoom, 0 resets";
+    if (view === "both") this.#stage.label(`Loss surface${keys}`, "Loss contour");
+    else this.#stage.label(`Loss ${view}${view === "surface" ? keys : ""}`);
   }
 
   async #draw(fresh: boolean): Promise<void> {
-    const { figure } = this.#painting;
-    if (fresh && figure !== null) await this.#plot.draw(figure, this.#patient);
+    if (fresh) await this.#stage.draw(this.#painting.figures, this.#patient);
     requestAnimationFrame(() => {
       if (!this.signal.aborted) this.#session.acknowledge();
     });

@@ -4,7 +4,8 @@ import type { Job } from "../../controls/status";
 import type { Heights } from "../../plots/heights";
 import type { Mesh } from "../../plots/mesh";
 import { count, duration, grid, number, remaining, residual, signed } from "../../protocol/format";
-import { drawing, type ExplorerState, type Picture } from "./state";
+import type { Progress, View } from "../../protocol/messages";
+import { cutting, drawing, type ExplorerState, type Picture, type Work } from "./state";
 
 export const NO_KERNEL = "no kernel: showing the saved picture";
 
@@ -39,6 +40,28 @@ function sizeOf({ frame }: Picture, level: number): string {
   return level === finest ? grid(frame.alpha.points, frame.beta.points) : grid(level);
 }
 
+/** What every job line says: its place among all jobs of the kernel, and whether it is held. */
+function running(
+  { queue }: ExplorerState,
+  work: Work,
+  part: number | null,
+  text: string,
+  held = `paused: ${text}`,
+): Job {
+  const entry = queue.find((job) => job.purpose === work);
+  const place = entry !== undefined && entry.of > 1 ? `${entry.position} of ${entry.of}: ` : "";
+  const words = entry?.paused === true ? held : `${place}${text}`;
+  return { text: words, part, stoppable: true, paused: entry?.paused ?? null };
+}
+
+function idle(text: string): Job {
+  return { text, part: undefined, stoppable: false, paused: null };
+}
+
+function partOf({ done, total }: Pick<Progress, "done" | "total">): number | null {
+  return total === null || total === 0 ? null : done / total;
+}
+
 /** The status of the picture. */
 export function pictureJob(state: ExplorerState): Job {
   const { picture } = state;
@@ -49,29 +72,22 @@ export function pictureJob(state: ExplorerState): Job {
   const progress = `${count(picture.done)} of ${points} points`;
   if (picture.end !== null) return idle(`${picture.end.outcome} at ${progress}`);
   const left = picture.secondsLeft === null ? "" : ` · ${remaining(picture.secondsLeft)}`;
-  return { text: `${progress}${left}`, part: picture.done / picture.total, stoppable: true };
-}
-
-function idle(text: string): Job {
-  return { text, part: undefined, stoppable: false };
+  const part = picture.done / picture.total;
+  return running(state, "picture", part, `${progress}${left}`, `paused at ${progress}`);
 }
 
 function spent({ end }: Picture): string {
   return end !== null && end.seconds > 0 ? ` · ${duration(end.seconds)}` : "";
 }
 
-function preparing({ stage, link, problem, wanted }: ExplorerState): Job {
+function preparing(state: ExplorerState): Job {
+  const { stage, link, problem, wanted } = state;
   if (stage !== null) {
-    const part = stage.total === null || stage.total === 0 ? null : stage.done / stage.total;
     const left = stage.seconds_left === null ? "" : ` · ${remaining(stage.seconds_left)}`;
-    return { text: `${stage.stage}${left}`, part, stoppable: true };
+    return running(state, "picture", partOf(stage), `${stage.stage}${left}`, `paused: ${stage.stage}`);
   }
   if (problem !== null && wanted === null) return idle("no picture");
-  return {
-    text: link === "waiting" ? "waiting for the kernel…" : "preparing…",
-    part: null,
-    stoppable: false,
-  };
+  return { ...idle(link === "waiting" ? "waiting for the kernel…" : "preparing…"), part: null };
 }
 
 /** The status of the eigenpairs, or null where there is nothing to say. */
@@ -83,11 +99,26 @@ export function eigenJob(state: ExplorerState): Job | null {
     return failed ? idle(`Hessian directions: ${eigenEnd.outcome}. ${eigenEnd.advice}`) : null;
   }
   const residuals = eigen.pairs.map((pair) => pair.residual).filter((value) => value !== null);
-  const part = eigen.total === null || eigen.total === 0 ? null : eigen.done / eigen.total;
   const worst = residuals.length > 0 ? `, residual ${residual(Math.max(...residuals))}` : "";
-  const text =
-    eigen.pairs.length > 0 ? `Hessian directions: ${count(eigen.done)} products${worst}` : eigen.stage;
-  return { text, part, stoppable: true };
+  if (eigen.pairs.length === 0) return running(state, "eigenpairs", partOf(eigen), eigen.stage);
+  const products = `${count(eigen.done)} products${worst}`;
+  const texts = [`Hessian directions, ${products}`, `Hessian directions, paused at ${products}`] as const;
+  return running(state, "eigenpairs", partOf(eigen), ...texts);
+}
+
+/** The status of the curves beside α and β, or null where none are asked for. */
+export function curvesJob(state: ExplorerState): Job | null {
+  const { curves, curvesStage, curvesEnd } = state;
+  if (state.link === "saved") return null;
+  if (!cutting(state)) {
+    const partial = curvesEnd !== null && !["converged", "complete"].includes(curvesEnd.outcome);
+    return partial ? idle(`curves: ${curvesEnd.outcome}. ${curvesEnd.advice}`) : null;
+  }
+  const known = curves ?? curvesStage;
+  if (known === null) return running(state, "curves", null, "curves: preparing…");
+  if (curves === null) return running(state, "curves", partOf(known), curvesStage?.stage ?? "");
+  const done = `${curves.done} of ${curves.total} curves`;
+  return running(state, "curves", partOf(known), done, `paused at ${done}`);
 }
 
 const NORMS: Readonly<Record<string, string>> = { unit: "unit norm", filter: "filter norm", raw: "raw" };
@@ -111,5 +142,29 @@ export function summary(state: ExplorerState, mesh: Mesh | null, heights: Height
   const curvature = state.picture.frame.preview;
   const bends = curvature === null ? "" : `; curvature ${signed(curvature.a)} and ${signed(curvature.c)}`;
   const verdict = state.verdict === null ? "" : ` ${state.verdict.title}`;
-  return `${shown}: loss from ${number(heights.least)} to ${number(heights.most)}${bends}.${verdict}`;
+  const range = `loss from ${number(heights.least)} to ${number(heights.most)}`;
+  return `${shown}: ${range}${lowest(mesh)}${bends}.${verdict}`;
+}
+
+/** Where the loss is lowest among the points that were computed. */
+function lowest({ x, y, z, exact }: Mesh): string {
+  let best = -1;
+  z.forEach((value, at) => {
+    if (exact[at] === 1 && Number.isFinite(value) && !(value >= (z[best] ?? Infinity))) best = at;
+  });
+  if (best < 0) return "";
+  return `, lowest at α ${number(x[best % x.length])}, β ${number(y[Math.floor(best / x.length)])}`;
+}
+
+const NO_WEBGL = "No WebGL here: showing the contour.";
+
+/** The lines under the plot: what it rests on, what else lies in it, and what is shown in its stead. */
+export function captionText({ picture, curves }: ExplorerState, view: View, flat: boolean): string {
+  if (picture === null) return "";
+  const { caption, tracks } = picture.frame;
+  const words =
+    view === "curves"
+      ? [caption, curves?.caption ?? ""]
+      : [caption, ...tracks.map(({ shown }) => shown), flat ? NO_WEBGL : ""];
+  return words.filter((part) => part !== "").join(" ");
 }
