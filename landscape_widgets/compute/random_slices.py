@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-import operator as numbers
+import numbers
 from collections.abc import Generator
 from typing import Any
 
@@ -104,8 +104,9 @@ class RandomSlices(Computation[SliceSample, SampleState]):
                 f"expected a symmetric operator or an Objective, got {type(operator).__name__}",
                 "pass lw.HessianOperator(objective)",
             )
-        if numbers.index(draws) < 1 or numbers.index(seed) < 0:
-            raise InputError(f"expected draws >= 1 and seed >= 0, got {draws} and {seed}", "use the defaults")
+        whole = isinstance(draws, numbers.Integral) and isinstance(seed, numbers.Integral)
+        if not whole or draws < 1 or seed < 0:
+            raise InputError(f"expected whole draws >= 1 and seed >= 0, got {draws} and {seed}", "use the defaults")
         self.objective: Objective | None = getattr(self.operator, "objective", None)
         if normalize not in (None, "unit", "filter") or (normalize == "filter" and self.objective is None):
             raise InputError(

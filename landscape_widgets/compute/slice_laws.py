@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import operator
+import numbers
 from typing import Any
 
 import numpy as np
@@ -75,9 +75,10 @@ class SliceLaw:
         [3, 1, 1]
         """
         upwards = n if positive is None else positive
-        if operator.index(n) < 1 or not 0 <= operator.index(upwards) <= 2 * n:
+        whole = isinstance(n, numbers.Integral) and isinstance(upwards, numbers.Integral)
+        if not whole or n < 1 or not 0 <= upwards <= 2 * n:
             raise InputError(
-                f"expected n >= 1 and positive from 0 to 2n, got n={n}, positive={positive}",
+                f"expected whole n >= 1 and positive from 0 to 2n, got n={n}, positive={positive}",
                 "pass for example n=500, positive=500",
             )
         pairs = [(1.0, upwards), (0.0, 1), (-1.0, 2 * n - upwards)]
@@ -248,8 +249,10 @@ class SliceLaw:
 
         Source: T. Anderson, "An Introduction to Multivariate Statistical Analysis", 3rd ed., section 7.2.
         """
-        if operator.index(draws) < 1:
-            raise InputError(f"expected at least one draw, got {draws}", "pass for example draws=100_000")
+        if not isinstance(draws, numbers.Integral) or draws < 1:
+            raise InputError(
+                f"expected a whole number of draws, at least one, got {draws}", "pass for example draws=100_000"
+            )
         generator = np.random.default_rng(seed)
         found = np.empty((3, draws))
         block = max(1, 2**20 // max(len(self.values), 1))
