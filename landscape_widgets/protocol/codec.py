@@ -18,6 +18,7 @@ import numpy as np
 
 from landscape_widgets.errors import ProtocolError
 from landscape_widgets.protocol import limits
+from landscape_widgets.protocol.labs import SaddleRequest, SendPair, SpectrumRequest, TraceRequest
 from landscape_widgets.protocol.messages import (
     FROM_PAGE,
     VERSION,
@@ -32,7 +33,8 @@ from landscape_widgets.protocol.messages import (
     SettingsRequest,
 )
 
-FromPage: TypeAlias = Hello | Goodbye | PictureRequest | CurvesRequest | SettingsRequest | Cancel | Pause | Ack
+Labs: TypeAlias = SaddleRequest | TraceRequest | SpectrumRequest | SendPair
+FromPage: TypeAlias = Hello | Goodbye | PictureRequest | CurvesRequest | SettingsRequest | Cancel | Pause | Ack | Labs
 """Any message that the page may send."""
 
 _ADVICE = "reload the page; if the error stays, the page and the kernel do not fit together: report it with this text"

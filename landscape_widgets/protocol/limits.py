@@ -27,6 +27,15 @@ MAX_BAND = 128
 MAX_CURVES = 12
 """Directions drawn as curves of their own."""
 
+MAX_PAIRS = 2000
+"""n of the toy saddle, of 2n + 1 parameters."""
+
+MAX_DRAWS = 1_000_000
+"""Random slices of a saddle lab."""
+
+MAX_BUDGET = 1_000_000
+"""Gradient evaluations of a trace lab."""
+
 MIN_SEED = 0
 MAX_SEED = 2**63 - 1
 """Seeds that every random generator takes."""
@@ -42,6 +51,20 @@ BOUNDS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("CurveSettings", "seeds"): (0, MAX_BAND),
     ("CurveSettings", "seed"): (MIN_SEED, MAX_SEED),
     ("CurveSettings", "points"): (MIN_RESOLUTION, MAX_RESOLUTION),
+    ("SaddleSettings", "n"): (1, MAX_PAIRS),
+    ("SaddleSettings", "positive"): (0, 2 * MAX_PAIRS),
+    ("SaddleSettings", "draws"): (1, MAX_DRAWS),
+    ("SaddleSettings", "shown"): (0, MAX_DRAWS),
+    ("SaddleSettings", "seed"): (MIN_SEED, MAX_SEED),
+    ("SaddleSettings", "extent"): (MIN_EXTENT, MAX_EXTENT),
+    ("SaddleSettings", "points"): (MIN_RESOLUTION, 97),
+    ("TraceSettings", "budget"): (1, MAX_BUDGET),
+    ("TraceSettings", "seed"): (MIN_SEED, MAX_SEED),
+    ("SpectrumSettings", "steps"): (1, 1000),
+    ("SpectrumSettings", "probes"): (1, 1000),
+    ("SpectrumSettings", "seed"): (MIN_SEED, MAX_SEED),
+    ("SpectrumSettings", "width"): (1e-3, 1e3),
+    ("SendPair", "index"): (MIN_INDEX, MAX_INDEX),
     ("AxisChoice", "seed"): (MIN_SEED, MAX_SEED),
     ("AxisChoice", "index"): (MIN_INDEX, MAX_INDEX),
 }

@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-VERSION = 1
-"""Raised by one whenever an old page could misread a new message."""
+from landscape_widgets.protocol.base import VERSION as VERSION
+from landscape_widgets.protocol.base import ArrayHeader as ArrayHeader
+from landscape_widgets.protocol.base import Pair as Pair
+from landscape_widgets.protocol.labs import LABS_FROM_PAGE, LABS_TO_PAGE
 
 MAX_UNACKNOWLEDGED = 2
 """Tiles in flight to a page; further ones are merged until an `Ack` comes."""
@@ -20,8 +22,8 @@ Source = Literal["random", "hessian", "gradient", "trajectory", "model", "custom
 View = Literal["surface", "contour", "both", "curves"]
 Height = Literal["log", "linear"]
 Colours = Literal["viridis", "cividis", "magma"]
-Purpose = Literal["hello", "picture", "eigenpairs", "curves", "settings"]
-Work = Literal["picture", "eigenpairs", "curves"]
+Purpose = Literal["hello", "picture", "eigenpairs", "curves", "settings", "saddle", "trace", "spectrum", "send"]
+Work = Literal["picture", "eigenpairs", "curves", "lab"]
 Tone = Literal["minimum", "maximum", "saddle", "flat", "unknown"]
 
 
@@ -174,15 +176,6 @@ class Ack:
 
 
 @dataclasses.dataclass(frozen=True)
-class ArrayHeader:
-    """Describes one buffer: what it is, little-endian dtype, shape in C order."""
-
-    name: str
-    dtype: Literal["float32", "int32"]
-    shape: tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True)
 class AxisInfo:
     """An axis of the picture: its words, and its `points` coordinates from lo to hi, evenly spaced."""
 
@@ -278,16 +271,6 @@ class Tile:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pair:
-    """An eigenvalue, its residual |Hv - λv|, and whether the residual meets its bound."""
-
-    index: int
-    value: float | None
-    residual: float | None
-    accepted: bool
-
-
-@dataclasses.dataclass(frozen=True)
 class Progress:
     """How far a job without a tile of its own has come, in words and numbers."""
 
@@ -375,5 +358,5 @@ class Queue:
     kind: Literal["queue"] = "queue"
 
 
-FROM_PAGE = (Hello, Goodbye, PictureRequest, CurvesRequest, SettingsRequest, Cancel, Pause, Ack)
-TO_PAGE = (Tile, Curves, Queue, Progress, Result, Error)
+FROM_PAGE = (Hello, Goodbye, PictureRequest, CurvesRequest, SettingsRequest, Cancel, Pause, Ack, *LABS_FROM_PAGE)
+TO_PAGE = (Tile, Curves, Queue, Progress, Result, Error, *LABS_TO_PAGE)

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from landscape_widgets.protocol import messages
+from landscape_widgets.protocol import base, labs, messages
 from landscape_widgets.protocol.codec import fields_of, optional
 
 COMMAND = "python -m landscape_widgets.protocol.typescript js/src/protocol/messages.ts"
@@ -30,23 +30,26 @@ WIDTH = 110
 _PLAIN = {str: "string", int: "number", float: "number", bool: "boolean"}
 
 
-def generate(module: types.ModuleType = messages) -> str:
+MODULES = (base, messages, labs)
+
+
+def generate(modules: Sequence[types.ModuleType] = MODULES) -> str:
     """Return the TypeScript text: constants, one type an alias, one interface a dataclass, and the unions.
 
     >>> "export interface Ack {" in generate()
     True
     """
-    names = vars(module)
+    names = {name: value for module in modules for name, value in vars(module).items()}
     aliases = {name: value for name, value in names.items() if typing.get_origin(value) is Literal}
     classes = [value for value in names.values() if isinstance(value, type) and dataclasses.is_dataclass(value)]
     blocks = [f"// Generated from landscape_widgets/protocol/messages.py: do not edit.\n// {COMMAND}\n"]
-    docs = _constant_docs(module)
+    docs = {name: doc for module in modules for name, doc in _constant_docs(module).items()}
     blocks += [f"{_comment(docs.get(name, ''))}export const {name} = {names[name]};\n" for name in CONSTANTS]
     blocks.append("".join(_union(name, _options(value)) for name, value in aliases.items()))
     blocks += [_interface(cls, aliases) for cls in classes]
-    for name, members in (("FromPage", module.FROM_PAGE), ("ToPage", module.TO_PAGE)):
+    for name, members in (("FromPage", names["FROM_PAGE"]), ("ToPage", names["TO_PAGE"])):
         blocks.append(_union(name, [cls.__name__ for cls in members]))
-    blocks += [_SHAPE, _shapes(classes), _kinds(module.TO_PAGE)]
+    blocks += [_SHAPE, _shapes(classes), _kinds(names["TO_PAGE"])]
     return "\n".join(blocks)
 
 
@@ -93,37 +96,40 @@ def _shapes(classes: Sequence[type]) -> str:
     rows = []
     for cls in classes:
         defaults = {field.name: field.default for field in dataclasses.fields(typing.cast(Any, cls))}
-        fields = "".join(f"    {name}: {_shape(hint, defaults[name])},\n" for name, hint in fields_of(cls).items())
+        fields = "".join(
+            f"    {name}: {_shape(hint, defaults[name], 4, name)},\n" for name, hint in fields_of(cls).items()
+        )
         rows.append(f"  {cls.__name__}: {{\n{fields}  }},\n")
     return f"export const SHAPES: Record<string, Record<string, Shape>> = {{\n{''.join(rows)}}};\n"
 
 
 def _kinds(members: Sequence[type]) -> str:
     """Which message a kind from the kernel is."""
-    rows = "".join(f"  {_options(fields_of(cls)['kind'])[0][1:-1]}: \"{cls.__name__}\",\n" for cls in members)
+    rows = "".join(f'  {_options(fields_of(cls)["kind"])[0][1:-1]}: "{cls.__name__}",\n' for cls in members)
     return f"export const KINDS: Record<string, string> = {{\n{rows}}};\n"
 
 
-def _shape(hint: Any, default: Any = dataclasses.MISSING) -> str:
+def _shape(hint: Any, default: Any, indent: int, name: str) -> str:
     """A type as data; literals of one value need no default to be filled in."""
     inner, nullable = optional(hint)
-    parts = _shape_parts(inner)
+    parts = _shape_parts(inner, indent + 2)
     if nullable:
         parts.append("nullable: true")
     if default is not dataclasses.MISSING and not (typing.get_origin(inner) is Literal and len(_options(inner)) == 1):
         parts.append(f"absent: {json.dumps(list(default) if isinstance(default, tuple) else default)}")
     line = "{ " + ", ".join(parts) + " }"
-    if len(line) <= WIDTH - 24:
+    if "\n" not in line and indent + len(f"{name}: {line},") <= WIDTH:
         return line
-    return "{\n      " + ",\n      ".join(parts) + ",\n    }"
+    space = "\n" + " " * (indent + 2)
+    return "{" + space + f",{space}".join(parts) + ",\n" + " " * indent + "}"
 
 
-def _shape_parts(hint: Any) -> list[str]:
+def _shape_parts(hint: Any, indent: int) -> list[str]:
     names = {str: "text", int: "whole", float: "number", bool: "flag"}
     if hint in names:
         return [f'is: "{names[hint]}"']
     if typing.get_origin(hint) is tuple:
-        return ['is: "list"', f"of: {_shape(typing.get_args(hint)[0])}"]
+        return ['is: "list"', f"of: {_shape(typing.get_args(hint)[0], dataclasses.MISSING, indent, 'of')}"]
     if typing.get_origin(hint) is Literal:
         return [f"is: [{', '.join(_options(hint))}]"]
     return ['is: "message"', f'name: "{hint.__name__}"']

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
+import typing
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -20,7 +21,7 @@ from landscape_widgets.session.tracks import track_steps
 REPORT_SECONDS = 0.2
 """Least time between two reports of unfinished cuts."""
 
-WORK: dict[str, Work] = {"picture": "picture", "eigenpairs": "eigenpairs", "curves": "curves"}
+WORK: dict[str, Work] = {name: name for name in typing.get_args(Work)}
 
 
 class CurveWork:
@@ -150,9 +151,7 @@ class TrackWork:
             elif end.state == "finished" and end.last:
                 found(end.last)
 
-        self.job = self._scheduler.submit(
-            Job(self._key, lambda: track_steps(self._sources, plane), on_end=ended)
-        )
+        self.job = self._scheduler.submit(Job(self._key, lambda: track_steps(self._sources, plane), on_end=ended))
 
 
 class QueueNotice:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from landscape_widgets.protocol import labs
 from landscape_widgets.protocol import messages as m
 from landscape_widgets.protocol.codec import encode, pack
 
@@ -89,6 +90,41 @@ def _tile(name: str, index: list[int], loss: list[float], **fields: Any) -> dict
     return _case(name, tile, buffers, **expect)
 
 
+SADDLE = labs.SaddleSettings(n=500, positive=600, draws=1000, shown=0, seed=0, scale="raw", extent=0.5, points=25)
+TRACE = labs.TraceSettings(("gaussian", "hutch++"), budget=200, seed=0)
+SPECTRUM = labs.SpectrumSettings("hessian", "", steps=50, probes=10, seed=0, width=1.0)
+
+
+def _labs() -> list[dict[str, Any]]:
+    headers, buffers = pack({"A-counts": np.array([1.0, 2.0])})
+    saddle = labs.SaddleState(
+        "q8", 1, 0, SADDLE, True, 1001, "146 of 1,000 show a minimum.", "", "toy saddle", 1000, 1000, None,
+        200.0, None, True, (labs.SliceCount("minimum", 146, 0.12, 0.17, 0.15, None),), "asymptotic",
+        (labs.SlicePicture("slice", "Random slice 1", "", "α", "β", 0.5, (3.0, -1.0)),),
+        (labs.Histogram("A", "A = ηᵀHη", "exact density", True, 200.0),), ("raw", "unit"), headers,
+    )  # fmt: skip
+    curve = labs.TraceCurve(
+        "gaussian", "Hutchinson", 1.5, float("nan"), None, None, "Student t, 95 %", 4.0, 2, 2, 0, "complete", "",
+        "", "2 probes",
+    )  # fmt: skip
+    trace = labs.TraceState(
+        "q9", 1, 0, TRACE, ("gaussian",), 1.25, 5, "close", "net", 2, 2, (curve,), ()
+    )  # fmt: skip
+    spectrum = labs.SpectrumState(
+        "q10", 1, 0, SPECTRUM, "Hessian", 500, 1.0, 2.0, None, 0.1, 500, 500, 10, "complete", "", "wide", "", "net",
+        (m.Pair(0, 3.0, 1e-3, True),), 20, "converged", 0, 0, (labs.LayerOption("0", 15),), False, (),
+    )  # fmt: skip
+    return [
+        _case("saddle-request", labs.SaddleRequest("q8", SADDLE)),
+        _case("trace-request", labs.TraceRequest("q9", TRACE)),
+        _case("spectrum-request", labs.SpectrumRequest("q10", SPECTRUM)),
+        _case("send-pair", labs.SendPair("q11", -1, "beta")),
+        _case("saddle", saddle, buffers),
+        _case("trace", trace),
+        _case("spectrum", spectrum),
+    ]
+
+
 def _case(name: str, message: Any, buffers: list[memoryview] | None = None, **expect: Any) -> dict[str, Any]:
     encoded = [base64.b64encode(buffer).decode() for buffer in buffers or []]
     direction = "to page" if type(message) in m.TO_PAGE else "from page"
@@ -116,6 +152,7 @@ def cases() -> list[dict[str, Any]]:
         _case("error-without-id", m.Error(None, None, "expected protocol version 1, got 0", "reload the page")),
         _curves(),
         _case("queue", m.Queue((m.QueuedJob("picture", False, 1, 3), m.QueuedJob("eigenpairs", True, 3, 3)))),
+        *_labs(),
         _case("hello", m.Hello("q0", "view-1")),
         _case("goodbye", m.Goodbye("view-1")),
         _case("curves-request", m.CurvesRequest("q6", CURVES)),

@@ -12,9 +12,43 @@ export type Source = "random" | "hessian" | "gradient" | "trajectory" | "model" 
 export type View = "surface" | "contour" | "both" | "curves";
 export type Height = "log" | "linear";
 export type Colours = "viridis" | "cividis" | "magma";
-export type Purpose = "hello" | "picture" | "eigenpairs" | "curves" | "settings";
-export type Work = "picture" | "eigenpairs" | "curves";
+export type Purpose =
+  | "hello"
+  | "picture"
+  | "eigenpairs"
+  | "curves"
+  | "settings"
+  | "saddle"
+  | "trace"
+  | "spectrum"
+  | "send";
+export type Work = "picture" | "eigenpairs" | "curves" | "lab";
 export type Tone = "minimum" | "maximum" | "saddle" | "flat" | "unknown";
+export type SliceScale = "raw" | "unit" | "filter";
+export type TraceMethod =
+  | "gaussian"
+  | "rademacher"
+  | "deflated"
+  | "hutch++"
+  | "xtrace"
+  | "differences"
+  | "exact";
+export type Matrix = "hessian" | "gauss_newton" | "difference";
+
+/** Describes one buffer: what it is, little-endian dtype, shape in C order. */
+export interface ArrayHeader {
+  readonly name: string;
+  readonly dtype: "float32" | "int32";
+  readonly shape: readonly number[];
+}
+
+/** An eigenvalue, its residual |Hv - λv|, and whether the residual meets its bound. */
+export interface Pair {
+  readonly index: number;
+  readonly value: number | null;
+  readonly residual: number | null;
+  readonly accepted: boolean;
+}
 
 /** What an axis shows: a random direction by seed, or the index-th of a source, and its normalisation. */
 export interface AxisChoice {
@@ -124,13 +158,6 @@ export interface Ack {
   readonly kind: "ack";
 }
 
-/** Describes one buffer: what it is, little-endian dtype, shape in C order. */
-export interface ArrayHeader {
-  readonly name: string;
-  readonly dtype: "float32" | "int32";
-  readonly shape: readonly number[];
-}
-
 /** An axis of the picture: its words, and its `points` coordinates from lo to hi, evenly spaced. */
 export interface AxisInfo {
   readonly label: string;
@@ -199,14 +226,6 @@ export interface Tile {
   readonly arrays: readonly ArrayHeader[];
   readonly v: number;
   readonly kind: "tile";
-}
-
-/** An eigenvalue, its residual |Hv - λv|, and whether the residual meets its bound. */
-export interface Pair {
-  readonly index: number;
-  readonly value: number | null;
-  readonly residual: number | null;
-  readonly accepted: boolean;
 }
 
 /** How far a job without a tile of its own has come, in words and numbers. */
@@ -283,6 +302,205 @@ export interface Queue {
   readonly kind: "queue";
 }
 
+/** Which saddle (n and ñ count for the toy only), how many random slices, and which of them is shown. */
+export interface SaddleSettings {
+  readonly n: number;
+  readonly positive: number;
+  readonly draws: number;
+  readonly shown: number;
+  readonly seed: number;
+  readonly scale: Scale;
+  readonly extent: number;
+  readonly points: number;
+}
+
+/** Draw these random slices; the latest request wins, slices drawn before are kept. */
+export interface SaddleRequest {
+  readonly id: string;
+  readonly settings: SaddleSettings;
+  readonly v: number;
+  readonly kind: "request";
+  readonly purpose: "saddle";
+}
+
+/** How many random slices show a kind of point, its 95 % interval as shares, and the share predicted. */
+export interface SliceCount {
+  readonly shows: "minimum" | "maximum" | "saddle" | "flat";
+  readonly count: number;
+  readonly lower: number | null;
+  readonly upper: number | null;
+  readonly predicted: number | null;
+  readonly predicted_error: number | null;
+}
+
+/** One of the pictures side by side; its heights are the array of that name. */
+export interface SlicePicture {
+  readonly array: string;
+  readonly title: string;
+  readonly note: string;
+  readonly alpha: string;
+  readonly beta: string;
+  readonly extent: number;
+  readonly kappa: readonly number[];
+}
+
+/** A histogram over a density. */
+export interface Histogram {
+  readonly name: string;
+  readonly title: string;
+  readonly law: string;
+  readonly exact: boolean;
+  readonly marked: number | null;
+}
+
+/** Everything a saddle lab shows. */
+export interface SaddleState {
+  readonly id: string;
+  readonly run: number;
+  readonly seq: number;
+  readonly settings: SaddleSettings;
+  readonly toy: boolean;
+  readonly size: number;
+  readonly sentence: string;
+  readonly caution: string;
+  readonly caption: string;
+  readonly done: number;
+  readonly total: number;
+  readonly seconds_left: number | null;
+  readonly trace: number | null;
+  readonly trace_error: number | null;
+  readonly trace_exact: boolean;
+  readonly counts: readonly SliceCount[];
+  readonly prediction: string;
+  readonly pictures: readonly SlicePicture[];
+  readonly histograms: readonly Histogram[];
+  readonly scales: readonly Scale[];
+  readonly arrays: readonly ArrayHeader[];
+  readonly v: number;
+  readonly kind: "saddle";
+}
+
+/** Which estimators, and how many gradient evaluations each may spend. */
+export interface TraceSettings {
+  readonly methods: readonly TraceMethod[];
+  readonly budget: number;
+  readonly seed: number;
+}
+
+/** Estimate the trace in these ways; the latest request wins, estimates under way go on where they are asked for. */
+export interface TraceRequest {
+  readonly id: string;
+  readonly settings: TraceSettings;
+  readonly v: number;
+  readonly kind: "request";
+  readonly purpose: "trace";
+}
+
+/** One estimator: arrays "METHOD-cost", "METHOD-value" and "METHOD-error" (n,), cost in gradient evaluations. */
+export interface TraceCurve {
+  readonly method: TraceMethod;
+  readonly name: string;
+  readonly value: number | null;
+  readonly error: number | null;
+  readonly lower: number | null;
+  readonly upper: number | null;
+  readonly interval_kind: string;
+  readonly cost: number;
+  readonly probes: number;
+  readonly products: number;
+  readonly evaluations: number;
+  readonly outcome: string;
+  readonly advice: string;
+  readonly caution: string;
+  readonly details: string;
+}
+
+/** Everything a trace lab shows. */
+export interface TraceState {
+  readonly id: string;
+  readonly run: number;
+  readonly seq: number;
+  readonly settings: TraceSettings;
+  readonly offered: readonly TraceMethod[];
+  readonly exact: number | null;
+  readonly size: number;
+  readonly sentence: string;
+  readonly caption: string;
+  readonly done: number;
+  readonly total: number;
+  readonly curves: readonly TraceCurve[];
+  readonly arrays: readonly ArrayHeader[];
+  readonly v: number;
+  readonly kind: "trace";
+}
+
+/** Whose spectrum ("" is the whole model), how finely, and by how much the default width is scaled. */
+export interface SpectrumSettings {
+  readonly matrix: Matrix;
+  readonly layer: string;
+  readonly steps: number;
+  readonly probes: number;
+  readonly seed: number;
+  readonly width: number;
+}
+
+/** Compute this spectrum; the latest request wins. Another width alone computes nothing. */
+export interface SpectrumRequest {
+  readonly id: string;
+  readonly settings: SpectrumSettings;
+  readonly v: number;
+  readonly kind: "request";
+  readonly purpose: "spectrum";
+}
+
+/** Put the eigenvector of this index on an axis of the linked explorer. */
+export interface SendPair {
+  readonly id: string;
+  readonly index: number;
+  readonly axis: "alpha" | "beta";
+  readonly v: number;
+  readonly kind: "request";
+  readonly purpose: "send";
+}
+
+/** A layer whose own block of the matrix may be looked at. */
+export interface LayerOption {
+  readonly name: string;
+  readonly size: number;
+}
+
+/** Everything a spectrum explorer shows. */
+export interface SpectrumState {
+  readonly id: string;
+  readonly run: number;
+  readonly seq: number;
+  readonly settings: SpectrumSettings;
+  readonly name: string;
+  readonly size: number;
+  readonly mass: number | null;
+  readonly trace: number | null;
+  readonly trace_error: number | null;
+  readonly width: number | null;
+  readonly products: number;
+  readonly total: number;
+  readonly finished: number;
+  readonly outcome: string;
+  readonly advice: string;
+  readonly sentence: string;
+  readonly caution: string;
+  readonly caption: string;
+  readonly pairs: readonly Pair[];
+  readonly pair_products: number;
+  readonly pair_outcome: string;
+  readonly checkpoints: number;
+  readonly checkpoints_done: number;
+  readonly layers: readonly LayerOption[];
+  readonly linked: boolean;
+  readonly arrays: readonly ArrayHeader[];
+  readonly v: number;
+  readonly kind: "spectrum";
+}
+
 export type FromPage =
   | Hello
   | Goodbye
@@ -291,9 +509,22 @@ export type FromPage =
   | SettingsRequest
   | Cancel
   | Pause
-  | Ack;
+  | Ack
+  | SaddleRequest
+  | TraceRequest
+  | SpectrumRequest
+  | SendPair;
 
-export type ToPage = Tile | Curves | Queue | Progress | Result | Error;
+export type ToPage =
+  | Tile
+  | Curves
+  | Queue
+  | Progress
+  | Result
+  | Error
+  | SaddleState
+  | TraceState
+  | SpectrumState;
 
 /** The shape of a value: what it is, whether it may be null, and what stands for it where it is absent. */
 export type Shape = {
@@ -305,6 +536,17 @@ export type Shape = {
 };
 
 export const SHAPES: Record<string, Record<string, Shape>> = {
+  ArrayHeader: {
+    name: { is: "text" },
+    dtype: { is: ["float32", "int32"] },
+    shape: { is: "list", of: { is: "whole" } },
+  },
+  Pair: {
+    index: { is: "whole" },
+    value: { is: "number", nullable: true },
+    residual: { is: "number", nullable: true },
+    accepted: { is: "flag" },
+  },
   AxisChoice: {
     source: { is: ["random", "hessian", "gradient", "trajectory", "model", "custom"] },
     seed: { is: "whole", absent: 0 },
@@ -370,14 +612,14 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
   },
   Cancel: {
     id: { is: "text" },
-    purpose: { is: ["picture", "eigenpairs", "curves"], absent: "picture" },
+    purpose: { is: ["picture", "eigenpairs", "curves", "lab"], absent: "picture" },
     v: { is: "whole", absent: 1 },
     kind: { is: ["cancel"] },
   },
   Pause: {
     id: { is: "text" },
     paused: { is: "flag" },
-    purpose: { is: ["picture", "eigenpairs", "curves"], absent: "picture" },
+    purpose: { is: ["picture", "eigenpairs", "curves", "lab"], absent: "picture" },
     v: { is: "whole", absent: 1 },
     kind: { is: ["pause"] },
   },
@@ -386,11 +628,6 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     seq: { is: "whole" },
     v: { is: "whole", absent: 1 },
     kind: { is: ["ack"] },
-  },
-  ArrayHeader: {
-    name: { is: "text" },
-    dtype: { is: ["float32", "int32"] },
-    shape: { is: "list", of: { is: "whole" } },
   },
   AxisInfo: {
     label: { is: "text" },
@@ -450,15 +687,11 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     v: { is: "whole", absent: 1 },
     kind: { is: ["tile"] },
   },
-  Pair: {
-    index: { is: "whole" },
-    value: { is: "number", nullable: true },
-    residual: { is: "number", nullable: true },
-    accepted: { is: "flag" },
-  },
   Progress: {
     id: { is: "text" },
-    purpose: { is: ["hello", "picture", "eigenpairs", "curves", "settings"] },
+    purpose: {
+      is: ["hello", "picture", "eigenpairs", "curves", "settings", "saddle", "trace", "spectrum", "send"],
+    },
     stage: { is: "text" },
     done: { is: "whole" },
     total: { is: "whole", nullable: true },
@@ -469,7 +702,9 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
   },
   Result: {
     id: { is: "text" },
-    purpose: { is: ["hello", "picture", "eigenpairs", "curves", "settings"] },
+    purpose: {
+      is: ["hello", "picture", "eigenpairs", "curves", "settings", "saddle", "trace", "spectrum", "send"],
+    },
     outcome: { is: "text" },
     advice: { is: "text" },
     pairs: { is: "list", of: { is: "message", name: "Pair" }, absent: [] },
@@ -482,7 +717,10 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
   },
   Error: {
     id: { is: "text", nullable: true },
-    purpose: { is: ["hello", "picture", "eigenpairs", "curves", "settings"], nullable: true },
+    purpose: {
+      is: ["hello", "picture", "eigenpairs", "curves", "settings", "saddle", "trace", "spectrum", "send"],
+      nullable: true,
+    },
     message: { is: "text" },
     advice: { is: "text" },
     v: { is: "whole", absent: 1 },
@@ -506,7 +744,7 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     kind: { is: ["curves"] },
   },
   QueuedJob: {
-    purpose: { is: ["picture", "eigenpairs", "curves"] },
+    purpose: { is: ["picture", "eigenpairs", "curves", "lab"] },
     paused: { is: "flag" },
     position: { is: "whole" },
     of: { is: "whole" },
@@ -515,6 +753,181 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     jobs: { is: "list", of: { is: "message", name: "QueuedJob" } },
     v: { is: "whole", absent: 1 },
     kind: { is: ["queue"] },
+  },
+  SaddleSettings: {
+    n: { is: "whole" },
+    positive: { is: "whole" },
+    draws: { is: "whole" },
+    shown: { is: "whole" },
+    seed: { is: "whole" },
+    scale: { is: ["raw", "unit", "filter"] },
+    extent: { is: "number" },
+    points: { is: "whole" },
+  },
+  SaddleRequest: {
+    id: { is: "text" },
+    settings: { is: "message", name: "SaddleSettings" },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["request"] },
+    purpose: { is: ["saddle"] },
+  },
+  SliceCount: {
+    shows: { is: ["minimum", "maximum", "saddle", "flat"] },
+    count: { is: "whole" },
+    lower: { is: "number", nullable: true },
+    upper: { is: "number", nullable: true },
+    predicted: { is: "number", nullable: true },
+    predicted_error: { is: "number", nullable: true },
+  },
+  SlicePicture: {
+    array: { is: "text" },
+    title: { is: "text" },
+    note: { is: "text" },
+    alpha: { is: "text" },
+    beta: { is: "text" },
+    extent: { is: "number" },
+    kappa: { is: "list", of: { is: "number" } },
+  },
+  Histogram: {
+    name: { is: "text" },
+    title: { is: "text" },
+    law: { is: "text" },
+    exact: { is: "flag" },
+    marked: { is: "number", nullable: true },
+  },
+  SaddleState: {
+    id: { is: "text" },
+    run: { is: "whole" },
+    seq: { is: "whole" },
+    settings: { is: "message", name: "SaddleSettings" },
+    toy: { is: "flag" },
+    size: { is: "whole" },
+    sentence: { is: "text" },
+    caution: { is: "text" },
+    caption: { is: "text" },
+    done: { is: "whole" },
+    total: { is: "whole" },
+    seconds_left: { is: "number", nullable: true },
+    trace: { is: "number", nullable: true },
+    trace_error: { is: "number", nullable: true },
+    trace_exact: { is: "flag" },
+    counts: { is: "list", of: { is: "message", name: "SliceCount" } },
+    prediction: { is: "text" },
+    pictures: { is: "list", of: { is: "message", name: "SlicePicture" } },
+    histograms: { is: "list", of: { is: "message", name: "Histogram" } },
+    scales: { is: "list", of: { is: ["raw", "unit", "filter"] } },
+    arrays: { is: "list", of: { is: "message", name: "ArrayHeader" } },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["saddle"] },
+  },
+  TraceSettings: {
+    methods: {
+      is: "list",
+      of: { is: ["gaussian", "rademacher", "deflated", "hutch++", "xtrace", "differences", "exact"] },
+    },
+    budget: { is: "whole" },
+    seed: { is: "whole" },
+  },
+  TraceRequest: {
+    id: { is: "text" },
+    settings: { is: "message", name: "TraceSettings" },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["request"] },
+    purpose: { is: ["trace"] },
+  },
+  TraceCurve: {
+    method: { is: ["gaussian", "rademacher", "deflated", "hutch++", "xtrace", "differences", "exact"] },
+    name: { is: "text" },
+    value: { is: "number", nullable: true },
+    error: { is: "number", nullable: true },
+    lower: { is: "number", nullable: true },
+    upper: { is: "number", nullable: true },
+    interval_kind: { is: "text" },
+    cost: { is: "number" },
+    probes: { is: "whole" },
+    products: { is: "whole" },
+    evaluations: { is: "whole" },
+    outcome: { is: "text" },
+    advice: { is: "text" },
+    caution: { is: "text" },
+    details: { is: "text" },
+  },
+  TraceState: {
+    id: { is: "text" },
+    run: { is: "whole" },
+    seq: { is: "whole" },
+    settings: { is: "message", name: "TraceSettings" },
+    offered: {
+      is: "list",
+      of: { is: ["gaussian", "rademacher", "deflated", "hutch++", "xtrace", "differences", "exact"] },
+    },
+    exact: { is: "number", nullable: true },
+    size: { is: "whole" },
+    sentence: { is: "text" },
+    caption: { is: "text" },
+    done: { is: "whole" },
+    total: { is: "whole" },
+    curves: { is: "list", of: { is: "message", name: "TraceCurve" } },
+    arrays: { is: "list", of: { is: "message", name: "ArrayHeader" } },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["trace"] },
+  },
+  SpectrumSettings: {
+    matrix: { is: ["hessian", "gauss_newton", "difference"] },
+    layer: { is: "text" },
+    steps: { is: "whole" },
+    probes: { is: "whole" },
+    seed: { is: "whole" },
+    width: { is: "number" },
+  },
+  SpectrumRequest: {
+    id: { is: "text" },
+    settings: { is: "message", name: "SpectrumSettings" },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["request"] },
+    purpose: { is: ["spectrum"] },
+  },
+  SendPair: {
+    id: { is: "text" },
+    index: { is: "whole" },
+    axis: { is: ["alpha", "beta"] },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["request"] },
+    purpose: { is: ["send"] },
+  },
+  LayerOption: {
+    name: { is: "text" },
+    size: { is: "whole" },
+  },
+  SpectrumState: {
+    id: { is: "text" },
+    run: { is: "whole" },
+    seq: { is: "whole" },
+    settings: { is: "message", name: "SpectrumSettings" },
+    name: { is: "text" },
+    size: { is: "whole" },
+    mass: { is: "number", nullable: true },
+    trace: { is: "number", nullable: true },
+    trace_error: { is: "number", nullable: true },
+    width: { is: "number", nullable: true },
+    products: { is: "whole" },
+    total: { is: "whole" },
+    finished: { is: "whole" },
+    outcome: { is: "text" },
+    advice: { is: "text" },
+    sentence: { is: "text" },
+    caution: { is: "text" },
+    caption: { is: "text" },
+    pairs: { is: "list", of: { is: "message", name: "Pair" } },
+    pair_products: { is: "whole" },
+    pair_outcome: { is: "text" },
+    checkpoints: { is: "whole" },
+    checkpoints_done: { is: "whole" },
+    layers: { is: "list", of: { is: "message", name: "LayerOption" } },
+    linked: { is: "flag" },
+    arrays: { is: "list", of: { is: "message", name: "ArrayHeader" } },
+    v: { is: "whole", absent: 1 },
+    kind: { is: ["spectrum"] },
   },
 };
 
@@ -525,4 +938,7 @@ export const KINDS: Record<string, string> = {
   progress: "Progress",
   result: "Result",
   error: "Error",
+  saddle: "SaddleState",
+  trace: "TraceState",
+  spectrum: "SpectrumState",
 };

@@ -1,0 +1,266 @@
+"""Messages of the three labs: what each is asked, and the state of its picture as it streams.
+
+A state replaces the one before it; `run` rises with every request of a widget and `seq` within a run. Numbers that
+may not be finite travel in buffers or as null.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from landscape_widgets.protocol.base import VERSION, ArrayHeader, Pair
+
+SliceScale = Literal["raw", "unit", "filter"]
+TraceMethod = Literal["gaussian", "rademacher", "deflated", "hutch++", "xtrace", "differences", "exact"]
+Matrix = Literal["hessian", "gauss_newton", "difference"]
+
+
+# ---------------------------------------------------------------- saddle lab
+
+
+@dataclasses.dataclass(frozen=True)
+class SaddleSettings:
+    """Which saddle (n and ñ count for the toy only), how many random slices, and which of them is shown."""
+
+    n: int
+    positive: int
+    draws: int
+    shown: int
+    seed: int
+    scale: SliceScale
+    extent: float
+    points: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SaddleRequest:
+    """Draw these random slices; the latest request wins, slices drawn before are kept."""
+
+    id: str
+    settings: SaddleSettings
+    v: int = VERSION
+    kind: Literal["request"] = "request"
+    purpose: Literal["saddle"] = "saddle"
+
+
+@dataclasses.dataclass(frozen=True)
+class SliceCount:
+    """How many random slices show a kind of point, its 95 % interval as shares, and the share predicted."""
+
+    shows: Literal["minimum", "maximum", "saddle", "flat"]
+    count: int
+    lower: float | None
+    upper: float | None
+    predicted: float | None
+    predicted_error: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class SlicePicture:
+    """One of the pictures side by side; its heights are the array of that name."""
+
+    array: str
+    title: str
+    note: str
+    alpha: str
+    beta: str
+    extent: float
+    kappa: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Histogram:
+    """A histogram over a density.
+
+    Arrays "NAME-edges" (k + 1,), "NAME-counts" (k,), "NAME-x" and "NAME-density" (m,).
+    """
+
+    name: str
+    title: str
+    law: str
+    exact: bool
+    marked: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class SaddleState:
+    """Everything a saddle lab shows."""
+
+    id: str
+    run: int
+    seq: int
+    settings: SaddleSettings
+    toy: bool
+    size: int
+    sentence: str
+    caution: str
+    caption: str
+    done: int
+    total: int
+    seconds_left: float | None
+    trace: float | None
+    trace_error: float | None
+    trace_exact: bool
+    counts: tuple[SliceCount, ...]
+    prediction: str
+    pictures: tuple[SlicePicture, ...]
+    histograms: tuple[Histogram, ...]
+    scales: tuple[SliceScale, ...]
+    arrays: tuple[ArrayHeader, ...]
+    v: int = VERSION
+    kind: Literal["saddle"] = "saddle"
+
+
+# ---------------------------------------------------------------- trace lab
+
+
+@dataclasses.dataclass(frozen=True)
+class TraceSettings:
+    """Which estimators, and how many gradient evaluations each may spend."""
+
+    methods: tuple[TraceMethod, ...]
+    budget: int
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TraceRequest:
+    """Estimate the trace in these ways; the latest request wins, estimates under way go on where they are asked for."""
+
+    id: str
+    settings: TraceSettings
+    v: int = VERSION
+    kind: Literal["request"] = "request"
+    purpose: Literal["trace"] = "trace"
+
+
+@dataclasses.dataclass(frozen=True)
+class TraceCurve:
+    """One estimator: arrays "METHOD-cost", "METHOD-value" and "METHOD-error" (n,), cost in gradient evaluations."""
+
+    method: TraceMethod
+    name: str
+    value: float | None
+    error: float | None
+    lower: float | None
+    upper: float | None
+    interval_kind: str
+    cost: float
+    probes: int
+    products: int
+    evaluations: int
+    outcome: str
+    advice: str
+    caution: str
+    details: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TraceState:
+    """Everything a trace lab shows."""
+
+    id: str
+    run: int
+    seq: int
+    settings: TraceSettings
+    offered: tuple[TraceMethod, ...]
+    exact: float | None
+    size: int
+    sentence: str
+    caption: str
+    done: int
+    total: int
+    curves: tuple[TraceCurve, ...]
+    arrays: tuple[ArrayHeader, ...]
+    v: int = VERSION
+    kind: Literal["trace"] = "trace"
+
+
+# ---------------------------------------------------------------- spectrum explorer
+
+
+@dataclasses.dataclass(frozen=True)
+class SpectrumSettings:
+    """Whose spectrum ("" is the whole model), how finely, and by how much the default width is scaled."""
+
+    matrix: Matrix
+    layer: str
+    steps: int
+    probes: int
+    seed: int
+    width: float
+
+
+@dataclasses.dataclass(frozen=True)
+class SpectrumRequest:
+    """Compute this spectrum; the latest request wins. Another width alone computes nothing."""
+
+    id: str
+    settings: SpectrumSettings
+    v: int = VERSION
+    kind: Literal["request"] = "request"
+    purpose: Literal["spectrum"] = "spectrum"
+
+
+@dataclasses.dataclass(frozen=True)
+class SendPair:
+    """Put the eigenvector of this index on an axis of the linked explorer."""
+
+    id: str
+    index: int
+    axis: Literal["alpha", "beta"]
+    v: int = VERSION
+    kind: Literal["request"] = "request"
+    purpose: Literal["send"] = "send"
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerOption:
+    """A layer whose own block of the matrix may be looked at."""
+
+    name: str
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SpectrumState:
+    """Everything a spectrum explorer shows.
+
+    Arrays: "x", "density", "spread" (m,), smoothed, per unit of eigenvalue; "nodes", "weights", "residuals" (k,), Ritz
+    values; with checkpoints "steps" (c,), "values" and "value-residuals" (ends, c), "traces" and "trace-errors" (c,);
+    where P allows "exact" (P,), all eigenvalues.
+    """
+
+    id: str
+    run: int
+    seq: int
+    settings: SpectrumSettings
+    name: str
+    size: int
+    mass: float | None
+    trace: float | None
+    trace_error: float | None
+    width: float | None
+    products: int
+    total: int
+    finished: int
+    outcome: str
+    advice: str
+    sentence: str
+    caution: str
+    caption: str
+    pairs: tuple[Pair, ...]
+    pair_products: int
+    pair_outcome: str
+    checkpoints: int
+    checkpoints_done: int
+    layers: tuple[LayerOption, ...]
+    linked: bool
+    arrays: tuple[ArrayHeader, ...]
+    v: int = VERSION
+    kind: Literal["spectrum"] = "spectrum"
+
+
+LABS_FROM_PAGE = (SaddleRequest, TraceRequest, SpectrumRequest, SendPair)
+LABS_TO_PAGE = (SaddleState, TraceState, SpectrumState)
