@@ -54,6 +54,18 @@ describe("the picture's cuts", () => {
   });
 });
 
+describe("the model in the curves", () => {
+  const marked = (figure: Figure) => Array.isArray(figure.layout.shapes);
+
+  it("is marked where a cut passes through it, and only there", () => {
+    const beside = { alpha: axis(13, { lo: 0.5, hi: 2.5 }), beta: axis(13, { lo: -1.2, hi: 1 }) };
+    expect(marked(curvesFigure(sceneOf()))).toBe(true);
+    expect(marked(curvesFigure(sceneOf({ frame: beside })))).toBe(false);
+    const curves = curveSetOf([[1, 2, 3]], [{ band: false }]);
+    expect(marked(curvesFigure(sceneOf({ frame: beside }, { curves })))).toBe(true);
+  });
+});
+
 describe("the band", () => {
   it("has median, quartiles and range of what is finished", () => {
     const band = bandOf(curveSetOf(MEMBERS, BAND));

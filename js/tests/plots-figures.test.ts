@@ -265,11 +265,13 @@ describe("tracks", () => {
     expect(ranges(figure)).toEqual(ranges(bare));
   });
 
-  it("name other models on the contour, as text", () => {
+  it("name other models, as text", () => {
     const tracks = [trackOf({ kind: "points", labels: ["<i>x</i>", "b", "c"], alpha: [0.5, 9, -0.5] })];
     const figure = contourFigure(sceneOf({ frame: { tracks } }));
     const words = (figure.layout.annotations as Attributes[]).map(({ text }) => text);
     expect(words).toEqual(["&lt;i&gt;x&lt;/i&gt;", "c", "model, loss 1"]);
+    const scene = surfaceFigure(sceneOf({ frame: { tracks } })).layout.scene as Attributes;
+    expect((scene.annotations as Attributes[]).map(({ text }) => text)).toEqual(words);
   });
 });
 

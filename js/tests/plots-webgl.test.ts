@@ -46,17 +46,16 @@ describe("contexts of an element", () => {
     give(context);
     const { contextsOf } = await load();
     const host = document.createElement("div");
-    const [, goes] = [1, 2].map(() => {
-      const box = document.createElement("div");
+    const boxes = [1, 2].map(() => document.createElement("div"));
+    for (const box of boxes) {
       box.className = "gl-container";
       box.append(document.createElement("canvas"));
       host.append(box);
-      return box;
-    }) as [HTMLElement, HTMLElement];
+    }
     const giveBack = contextsOf(host);
     giveBack();
     expect(loseContext).not.toHaveBeenCalled();
-    goes.remove();
+    boxes[1]?.remove();
     giveBack();
     expect(loseContext).toHaveBeenCalledTimes(1);
   });

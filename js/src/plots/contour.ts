@@ -105,7 +105,7 @@ function layoutOf(scene: Scene): Attributes {
       scaleanchor: "x",
       scaleratio: scaleRatio(scene),
     },
-    annotations: [...labelsOf(scene), ...(centreInside(scene) ? [label] : [])],
+    annotations: [...labelsOf(scene, false), ...(centreInside(scene) ? [label] : [])],
   };
 }
 

@@ -81,7 +81,8 @@ function place(axis: "α" | "β", across: number): string {
   return across === 0 ? "" : ` at ${axis} = ${number(across)}`;
 }
 
-const DASHES = ["dash", "dashdot", "longdash", "longdashdot"] as const;
+/** Each fits twice into its sample in the legend, or once and is told by its dots. */
+const DASHES = ["9px,4px", "9px,3px,2px,3px", "4px,3px", "12px,3px,2px,3px,2px,3px"] as const;
 
 /** Colours come first; where they run out, the same colour wears another dash. */
 function further(scene: Scene): Curve[] {
@@ -211,9 +212,18 @@ function layoutOf(scene: Scene, heights: Heights | null): Attributes {
   };
 }
 
+/** Whether any cut passes through the model; where none does, position 0 is another place. */
+function throughModel({ points, curves }: Scene): boolean {
+  const own = (["alpha", "beta"] as const).some((along) => {
+    const { lo, hi } = points.frame[along];
+    return lo <= 0 && hi >= 0 && cutOf(points, along).across === 0;
+  });
+  return own || (curves !== null && curves.curves.length > 0);
+}
+
 /** The model: a thin line at 0, where a cut passes through it, with its loss in words at the top. */
 function marks(scene: Scene, heights: Heights | null, [lo, hi]: readonly [number, number]): Attributes {
-  if (heights === null || lo > 0 || hi < 0) return {};
+  if (heights === null || lo > 0 || hi < 0 || !throughModel(scene)) return {};
   const { mark, text, panel } = palette(scene);
   const ink = { color: mark, width: 1.5 };
   return {

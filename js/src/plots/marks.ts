@@ -53,7 +53,7 @@ function lowest(scene: Scene, threeD: boolean): Trace {
       },
       hoverinfo: "text",
     },
-    moving: { ...positions(scene, place, threeD, 0.02), hovertext: words },
+    moving: { ...positions(scene, place, threeD, 0.035), hovertext: words },
   };
 }
 
@@ -69,7 +69,8 @@ export function lowestShown(scene: Scene): Lowest | null {
 }
 
 function kind(threeD: boolean): Attributes {
-  return { type: threeD ? "scatter3d" : "scatter", showlegend: false, connectgaps: false };
+  const flat = { type: "scatter", cliponaxis: false };
+  return { ...(threeD ? { type: "scatter3d" } : flat), showlegend: false, connectgaps: false };
 }
 
 /** Positions of places; on the surface with heights, lifted by a part of the height axis so that it hides none. */
@@ -109,17 +110,47 @@ function track(scene: Scene, { line, stops }: Drawn, threeD: boolean): Trace[] {
     stops.filter(({ role }) => role === "start" || role === "end"),
     stops.filter(({ role }) => role === "point"),
   ];
-  return [
-    ...path,
-    ...groups.filter((group) => group.length > 0).map((group) => stopsTrace(scene, group, threeD)),
-  ];
+  const markers = groups
+    .filter((group) => group.length > 0)
+    .map((group) => (threeD && isPoints(group) ? flagTops(scene, group) : stopsTrace(scene, group, threeD)));
+  const poles = stops.filter(({ role }) => role === "point");
+  return [...path, ...(threeD && poles.length > 0 ? [flagPoles(scene, poles)] : []), ...markers];
+}
+
+function isPoints(group: readonly Stop[]): boolean {
+  return group[0]?.role === "point";
+}
+
+/** Where the flags of other models end, on the height axis: just below the model's own. */
+function flagTop({ heights }: Scene): number {
+  return heights === null ? 1 : heights.hi;
+}
+
+/** Other models stand on stems above the surface, as the model does, so that no hill hides them. */
+function flagPoles(scene: Scene, stops: readonly Stop[]): Trace {
+  const top = flagTop(scene);
+  const z = draped(scene, stops, 0).flatMap((height) => [height, height === null ? null : top, null]);
+  const fixed = {
+    ...kind(true),
+    mode: "lines",
+    x: stops.flatMap(({ alpha }) => [alpha, alpha, null]),
+    y: stops.flatMap(({ beta }) => [beta, beta, null]),
+    line: { color: palette(scene).muted, width: 2 },
+    hoverinfo: "skip",
+  };
+  return { fixed, moving: { z } };
+}
+
+function flagTops(scene: Scene, stops: readonly Stop[]): Trace {
+  const { fixed } = stopsTrace(scene, stops, true);
+  return { fixed: { ...fixed, z: stops.map(() => flagTop(scene)) }, moving: {} };
 }
 
 function casedLine(scene: Scene, line: readonly (Place | null)[], threeD: boolean): Trace[] {
   const { casing, ink } = ON_SCALE;
   const widths = threeD ? [8, 4] : [4.5, 2];
   return [casing, ink].map((color, k) => {
-    const { fixed, moving } = placed(scene, line, threeD, 0.008 + 0.004 * k);
+    const { fixed, moving } = placed(scene, line, threeD, 0.009 + 0.0015 * k);
     const style = { ...kind(threeD), mode: "lines", line: { color, width: widths[k] }, hoverinfo: "skip" };
     return { fixed: { ...style, ...fixed }, moving };
   });
@@ -135,7 +166,7 @@ const SYMBOLS: Readonly<Record<Stop["role"], string>> = {
 /** Markers of one size: the ends of a path and other models are larger. */
 function stopsTrace(scene: Scene, stops: readonly Stop[], threeD: boolean): Trace {
   const large = stops.some(({ role }) => role !== "between");
-  const { fixed, moving } = placed(scene, stops, threeD, 0.02);
+  const { fixed, moving } = placed(scene, stops, threeD, large ? 0.035 : 0.022);
   const style = {
     ...kind(threeD),
     mode: "markers",
@@ -144,14 +175,14 @@ function stopsTrace(scene: Scene, stops: readonly Stop[], threeD: boolean): Trac
       symbol: stops.map(({ role }) => SYMBOLS[role]),
       size: size(large, threeD),
       color: stops.map((stop) => sheer(inks(stop)[0], stop.strength)),
-      line: { width: threeD ? 1 : 1.5, color: stops.map((stop) => sheer(inks(stop)[1], stop.strength)) },
+      line: { width: threeD ? 2 : 1.5, color: stops.map((stop) => sheer(inks(stop)[1], stop.strength)) },
     },
   };
   return { fixed: { ...style, ...fixed }, moving };
 }
 
 function size(large: boolean, threeD: boolean): number {
-  if (threeD) return large ? 6 : 3;
+  if (threeD) return large ? 6 : 4;
   return large ? 11 : 6;
 }
 
@@ -161,22 +192,24 @@ function inks({ role }: Stop): readonly [string, string] {
   return role === "end" || role === "point" ? [ink, casing] : [casing, ink];
 }
 
-/** Words beside the ends of paths and other models on the contour; none where the model itself already has them. */
-export function labelsOf(scene: Scene): Attributes[] {
+/** Words beside other models and the ends of paths; none where the model itself already has them. */
+export function labelsOf(scene: Scene, threeD: boolean): Attributes[] {
   const { frame } = scene.points;
   const { text, panel, border } = palette(scene);
-  const stops = drawnTracks(frame).flatMap((drawn) => drawn.stops);
-  return stops
-    .filter((stop) => stop.role !== "between" && !(stop.role !== "point" && atModel(stop, frame)))
+  const box = {
+    font: { size: 11, color: text },
+    bgcolor: panel,
+    bordercolor: border,
+    borderpad: 2,
+    opacity: 0.88,
+  };
+  const z = threeD ? { z: flagTop(scene) } : {};
+  return drawnTracks(frame)
+    .flatMap(({ stops }) => stops)
+    .filter((stop) => stop.role === "point" || (!threeD && stop.role !== "between" && !atModel(stop, frame)))
     .map(({ alpha, beta, role, label }) => ({
-      ...{ x: alpha, y: beta, text: role === "point" ? label : role, showarrow: false, yshift: -17 },
-      ...{
-        font: { size: 11, color: text },
-        bgcolor: panel,
-        bordercolor: border,
-        borderpad: 2,
-        opacity: 0.88,
-      },
+      ...{ x: alpha, y: beta, ...z, text: role === "point" ? label : role, showarrow: false, yshift: 17 },
+      ...box,
     }));
 }
 

@@ -18,7 +18,7 @@ import {
 } from "./figure";
 import { type Heights, linearTicks } from "./heights";
 import { hoverTexts } from "./hover";
-import { marksOf } from "./marks";
+import { labelsOf, marksOf } from "./marks";
 import { type Mesh, rowsOf } from "./mesh";
 
 const EMPTY: Pick<Heights, "lo" | "hi" | "ticks" | "labels"> = { lo: 0, hi: 1, ticks: [], labels: [] };
@@ -124,7 +124,10 @@ function layoutOf(scene: Scene): Attributes {
       aspectratio: { x: 1.2, y: 1.2, z: 0.72 },
       dragmode: "orbit",
       // Just inside the axis: at its very end, rounding would decide whether plotly leaves the label out.
-      annotations: centreInside(scene) ? [annotation(scene, hi + 0.055 * spread)] : [],
+      annotations: [
+        ...labelsOf(scene, true),
+        ...(centreInside(scene) ? [annotation(scene, hi + 0.055 * spread)] : []),
+      ],
     },
   };
 }
