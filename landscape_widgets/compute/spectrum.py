@@ -25,6 +25,9 @@ from landscape_widgets.results import SpectrumEstimate
 EVERY = 100
 """Steps up to which the nodes of the running probe are found anew after every product; later ones less often."""
 
+MANY = 10_000
+"""Nodes of ended probes from which on the running one is reported at its end only."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GaussRule:
@@ -174,9 +177,9 @@ class SpectralDensity(Computation[SpectrumEstimate, SpectrumState]):
                 if broken is not None:
                     yield self._result(state, broken)
                     return
-                if self._due(state.krylov):
+                if self._due(state):
                     state.running = _rule(state.krylov)
-                latest = self._result(state, Outcome.RUNNING)
+                    latest = self._result(state, Outcome.RUNNING)
             self._finish(state)
             latest = self._result(state, Outcome.RUNNING)
         yield self._result(state, Outcome.COMPLETE)
@@ -190,8 +193,13 @@ class SpectralDensity(Computation[SpectrumEstimate, SpectrumState]):
         rounding = torch.finfo(self.operator.dtype).eps ** 0.75 * krylov.scale
         return krylov.count > 0 and (krylov.fresh or float(krylov.coupling[-1]) <= rounding)
 
-    def _due(self, krylov: KrylovState) -> bool:
-        return self._over(krylov) or krylov.count <= EVERY or krylov.count % (krylov.count // (EVERY // 2)) == 0
+    def _due(self, state: SpectrumState) -> bool:
+        """Whether to find the nodes of the running probe anew: not so often that it costs more than the products."""
+        count = state.krylov.count
+        if self._over(state.krylov):
+            return True
+        few = count <= EVERY or count % (count // (EVERY // 2)) == 0
+        return few and len(state.ended) * self._most < MANY
 
     def _finish(self, state: SpectrumState) -> None:
         """Keep the quadratures of the running probe, and begin the next one in the same memory."""
