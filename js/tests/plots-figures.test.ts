@@ -128,7 +128,7 @@ describe("the marker of the lowest point", () => {
     });
     const [surface, ring] = surfaceFigure(scene).data;
     expect(surface?.type).toBe("surface");
-    expect(ring).toMatchObject({ type: "scatter3d", x: [0.5] });
+    expect(ring).toMatchObject({ type: "scatter3d", x: [0.5, 0.5] });
     expect((ring as { z: number[] }).z[0]).toBeGreaterThan(1);
   });
 
@@ -144,8 +144,8 @@ describe("the marker of the lowest point", () => {
     const late = make(sceneOf({ loss: shifted, level: 7, extra: [1, 13 * 3 + 9], frame: { loss: 9 } }));
     expect(late.key).toBe(early.key);
     expect(late.data.length).toBe(early.data.length);
-    expect(late.values.find(({ trace }) => trace === 1)?.attributes.x).toEqual([0.5]);
-    expect(early.values.find(({ trace }) => trace === 1)?.attributes.x).not.toEqual([0.5]);
+    expect(late.values.find(({ trace }) => trace === 1)?.attributes.x).toContain(0.5);
+    expect(early.values.find(({ trace }) => trace === 1)?.attributes.x).not.toContain(0.5);
   });
 });
 

@@ -17,7 +17,7 @@ export interface Marks {
 /** The marks of a scene, as traces number `first` and on. */
 export function marksOf(scene: Scene, first: number, threeD: boolean): Marks {
   const traces = [
-    lowest(scene, threeD),
+    ...lowest(scene, threeD),
     ...drawnTracks(scene.points.frame).flatMap((t) => track(scene, t, threeD)),
   ];
   return {
@@ -33,9 +33,31 @@ interface Trace {
   readonly moving: Attributes;
 }
 
-/** A ring at the lowest exact point; none where that is the model itself. */
-function lowest(scene: Scene, threeD: boolean): Trace {
+/** On the surface the lowest point is mostly hidden behind a hill: its ring stands on a stem. */
+function lowest(scene: Scene, threeD: boolean): Trace[] {
   const found = lowestShown(scene);
+  const ring = lowestRing(scene, found, threeD);
+  if (!threeD) return [ring];
+  const base = found === null ? null : (draped(scene, [found], 0)[0] ?? null);
+  const stem = found === null || base === null ? null : { ...found, z: [base, ringTop(scene)] };
+  const { accent } = palette(scene);
+  const fixed = { ...kind(true), mode: "lines", line: { color: accent, width: 2 }, hoverinfo: "skip" };
+  const [x, y] = stem
+    ? [
+        [stem.alpha, stem.alpha],
+        [stem.beta, stem.beta],
+      ]
+    : [[], []];
+  return [ring, { fixed, moving: { x, y, z: stem?.z ?? [] } }];
+}
+
+/** Below the model's own, and below those of other models. */
+function ringTop({ heights }: Scene): number {
+  return heights === null ? 1 : heights.hi - 0.1 * (heights.hi - heights.lo);
+}
+
+/** A ring at the lowest exact point; none where that is the model itself. */
+function lowestRing(scene: Scene, found: Lowest | null, threeD: boolean): Trace {
   const { accent, panel } = palette(scene);
   const place = found === null ? [] : [found];
   const words = place.map(
@@ -45,16 +67,22 @@ function lowest(scene: Scene, threeD: boolean): Trace {
     fixed: {
       ...kind(threeD),
       mode: "markers",
-      marker: {
-        symbol: "circle",
-        size: threeD ? 6 : 10,
-        color: panel,
-        line: { width: 3, color: accent },
-      },
+      marker: threeD
+        ? { symbol: "circle", size: [9, 5], color: [accent, panel], opacity: 1, line: { width: 0 } }
+        : { symbol: "circle", size: 10, color: panel, line: { width: 3, color: accent } },
       hoverinfo: "text",
     },
-    moving: { ...positions(scene, place, threeD, 0.035), hovertext: words },
+    moving: {
+      ...positions(scene, threeD ? twice(place) : place, false, 0),
+      ...(threeD ? { z: twice(place).map(() => ringTop(scene)) } : {}),
+      hovertext: threeD ? twice(words) : words,
+    },
   };
+}
+
+/** WebGL draws no outline wider than a pixel: a ring is a disc upon a larger one. */
+function twice<T>(list: readonly T[]): T[] {
+  return list.flatMap((item) => [item, item]);
 }
 
 /** The lowest point, unless the model at the centre is as low. */
@@ -182,7 +210,7 @@ function stopsTrace(scene: Scene, stops: readonly Stop[], threeD: boolean): Trac
 }
 
 function size(large: boolean, threeD: boolean): number {
-  if (threeD) return large ? 6 : 4;
+  if (threeD) return large ? 6 : 3;
   return large ? 11 : 6;
 }
 
