@@ -109,8 +109,8 @@ class LossDifferenceTrace(Computation[TraceEstimate, DifferenceState]):
         if step is not None and not (isinstance(step, (int, float)) and 0 < step < math.inf):
             raise InputError(f"expected step as a positive finite number, got {step!r}", "leave it out to choose it")
         self.objective, self.seed, self.step, self.confidence = objective, seed, step, confidence
-        self._eps = max(torch.finfo(objective.dtype).eps, torch.finfo(torch.float64).eps)
-        self._length = float(objective.center.double().norm().cpu()) or 1.0
+        self._eps = torch.finfo(objective.dtype).eps
+        self._length = float(objective.center.cpu().double().norm()) or 1.0
 
     @property
     def question(self) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class LossDifferenceTrace(Computation[TraceEstimate, DifferenceState]):
         if not math.isfinite(centre):
             yield book.not_finite("The loss at the centre", **walk.counts)
             return
-        choice = yield from self._choose(walk, centre)
+        choice = yield from self._choose(walk)
         best, caution = choice.best, " ".join(_cautions(state.kinks, choice))
         book.update(step=best.step, truncation=best.truncation, rounding=best.rounding, caution=caution)
         book.update(total=walk.counts["evaluations"] + 2 * self.probes)
@@ -162,7 +162,7 @@ class LossDifferenceTrace(Computation[TraceEstimate, DifferenceState]):
                 yield partial
         yield self._finished(book)
 
-    def _choose(self, walk: _Walk, centre: float) -> Generator[TraceEstimate, None, StepChoice]:
+    def _choose(self, walk: _Walk) -> Generator[TraceEstimate, None, StepChoice]:
         """Measure the rounding of the loss, then compare steps; of a given step, only its errors."""
         root = math.sqrt(self.objective.size)
         spacing = self._length * math.sqrt(self._eps) / root
@@ -186,7 +186,7 @@ class LossDifferenceTrace(Computation[TraceEstimate, DifferenceState]):
                 f"{last.rounding:.2g}), against a standard error of {last.standard_error:.2g} by sampling."
             )
             if self.objective.dtype != torch.float64:
-                words += " Rounding is a million times less in float64: Objective(..., dtype=torch.float64)."
+                words += " In float64 rounding is less and the best step smaller: Objective(..., dtype=torch.float64)."
             elif self.step is not None:
                 words += " Leave out step, to have it chosen."
             caution = f"{caution} {words}".strip()
