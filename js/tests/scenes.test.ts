@@ -133,6 +133,24 @@ describe("surfaces of a page", () => {
     ).toEqual([newest.data]);
   });
 
+  it("wake for a figure that the user asked for", async () => {
+    const [first] = (await makeLive(1)) as [Made];
+    const [explorer, control] = [document.createElement("div"), document.createElement("input")];
+    explorer.className = "lw-explorer";
+    document.body.append(explorer);
+    explorer.append(first.host, control);
+    await makeLive(MOST);
+    await settle();
+    expect(sleeping()).toEqual([first]);
+    control.dispatchEvent(new Event("change", { bubbles: true }));
+    expect(sleeping()).toEqual([first]);
+    await first.plot.draw(surface({ loss: (a) => 2 + a }));
+    expect(first.naps).toEqual([true, false]);
+    await settle();
+    expect(sleeping()).toHaveLength(1);
+    expect(sleeping()).not.toContain(first);
+  });
+
   it("that are woken while their picture is taken stay", async () => {
     let finish: (picture: string) => void = () => {};
     vi.mocked(Plotly.toImage).mockReturnValueOnce(new Promise((resolve) => (finish = resolve)));

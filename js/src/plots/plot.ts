@@ -53,6 +53,8 @@ export class Plot {
   #pointed: Place | null = null;
   #asleep = false;
   #picture: HTMLElement | null = null;
+  /** Whether the user has worked with the controls of this explorer since its surface fell asleep. */
+  #wanted = false;
   /** Counts falling asleep and getting up: a picture taken meanwhile is of no use. */
   #turns = 0;
   readonly #scene: LiveScene;
@@ -78,14 +80,26 @@ export class Plot {
     signal.addEventListener("abort", () => this.#destroy(), { once: true });
   }
 
+  /** While asleep: listens for the user's hand on any control of the explorer around. */
+  #await(): void {
+    const explorer = this.host.closest(".lw-explorer") ?? this.host;
+    const turn = this.#turns;
+    const noted = () => {
+      if (turn === this.#turns) this.#wanted = true;
+    };
+    for (const name of ["click", "change"])
+      explorer.addEventListener(name, noted, { signal: this.signal, once: true });
+  }
+
   /**
    * Draws the figure, or a newer one that came meanwhile; resolves once something current is on the page.
    * A patient one, of a picture still streaming, leaves the processor three times as long as drawing took it:
-   * without a graphics card the two would otherwise compete. A surface asleep keeps the figure until it wakes.
+   * without a graphics card the two would otherwise compete. A surface asleep keeps the figure until it wakes,
+   * unless the user's own hand in its explorer brought it.
    */
   draw(figure: Figure, patient = false): Promise<void> {
     if (this.signal.aborted) return Promise.resolve();
-    if (this.#asleep && figure.threeD) {
+    if (this.#asleep && figure.threeD && !this.#wanted) {
       this.#figure = figure;
       return Promise.resolve();
     }
@@ -234,6 +248,7 @@ export class Plot {
     const picture = await Plotly.toImage(this.host, { format: "png", ...size }).catch(() => null);
     if (turn !== this.#turns || this.signal.aborted) return;
     this.#purge();
+    this.#await();
     this.#picture = nap(this.host, picture, () => this.wake());
     this.hooks.onAsleep?.(true);
   }
@@ -241,6 +256,7 @@ export class Plot {
   #getUp(): void {
     const slept = this.#picture !== null;
     this.#asleep = false;
+    this.#wanted = false;
     this.#turns += 1;
     this.#drawn = null;
     this.#picture?.remove();
