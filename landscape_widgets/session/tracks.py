@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import numpy as np
 
-from landscape_widgets.compute.trajectory import TrajectoryProjection
+from landscape_widgets.compute.trajectory import TrajectoryProjection, percent
 from landscape_widgets.protocol.messages import Track
 from landscape_widgets.results import Direction, Trajectory
 from landscape_widgets.session.sources import Sources
@@ -67,7 +67,7 @@ def _shown(what: str, vectors: list[np.ndarray], off_plane: list[float]) -> str:
     """How much of squared lengths lies in the plane, in words."""
     whole = sum(float(np.linalg.norm(vector.astype(np.float64)) ** 2) for vector in vectors)
     share = 1 - sum(distance**2 for distance in off_plane) / whole if whole else 1.0
-    return f"{share:.0%} {what} lies in this plane (share of squared distance)"
+    return f"{percent(share)} {what} lies in this plane (share of squared distance)."
 
 
 def _path(path: Trajectory) -> Track:
@@ -85,5 +85,5 @@ def _path(path: Trajectory) -> Track:
         tuple(path.coordinates[chosen, 1].tolist()),
         tuple(path.residual[chosen].tolist()),
         tuple(float(loss) if np.isfinite(loss) else None for loss in losses),
-        f"{share:.0%} of the training path lies in this plane (share of squared distance){thinned}",
+        f"{percent(share)} of the training path lies in this plane (share of squared distance){thinned}.",
     )

@@ -94,8 +94,8 @@ def test_range_slider_redraws_on_commit(notebook):
 
 def test_hessian_directions_and_verdict(notebook):
     explorer = notebook.widgets().first
-    explorer.locator("select").nth(0).select_option(index=1)
-    explorer.locator("select").nth(1).select_option(index=2)
+    explorer.get_by_label("α", exact=True).select_option("Hessian λmax")
+    explorer.get_by_label("β", exact=True).select_option("Hessian λmin")
     expect(explorer.locator(".lw-caption")).to_contain_text("Hessian λ_max", timeout=30_000)
     expect(explorer.locator(".lw-caption")).to_contain_text("Hessian λ_min", timeout=30_000)
     settled(notebook)

@@ -90,7 +90,7 @@ def test_trajectory_components_are_singular_vectors_of_the_path(explore, objecti
     np.testing.assert_allclose(track.off_plane, np.linalg.norm(off, axis=1), atol=1e-7)
     np.testing.assert_allclose(track.loss, [objective.loss(point) for point in checkpoints], rtol=1e-12)
     share = 1 - np.square(off).sum() / np.square(moved).sum()
-    assert track.shown.startswith(f"{share:.0%} of the training path")
+    assert track.shown.startswith(f"{100 * share:.0f} % of the training path")
 
 
 def test_other_models_are_marked_where_they_project_to(explore, objective):
