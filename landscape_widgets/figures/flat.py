@@ -7,9 +7,10 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 
 from landscape_widgets.figures.heights import Heights, heights_of, linear_ticks, tick_labels
+from landscape_widgets.figures.marks import LARGE, Labels, draw_marks, ring
 from landscape_widgets.figures.picture import Picture
-from landscape_widgets.figures.relief import TICK, TITLE, Region
-from landscape_widgets.figures.sheet import Horizontal, Sheet, text_width, wrapped
+from landscape_widgets.figures.relief import TICK, TITLE
+from landscape_widgets.figures.sheet import Horizontal, Region, Sheet, text_width, wrapped
 from landscape_widgets.figures.triangles import crossings, divided, lines_on, triangles, whole
 from landscape_widgets.figures.words import axis_title, lowered
 
@@ -74,13 +75,14 @@ def draw_contour(sheet: Sheet, picture: Picture, heights: Heights, region: Regio
     left, bottom, width, height = frame.box
     corners = [(left, bottom), (left + width, bottom), (left + width, bottom + height), (left, bottom + height)]
     sheet.line([*corners, corners[0]], color=sheet.palette.border, width=0.8, layer=3)
+    labels = Labels(sheet, frame.box)
     if picture.centre_inside:
         x, y = (float(value) for value in frame.flat(np.zeros(2)))
         sheet.dot(x, y, color=sheet.palette.mark, size=7.5, edge=sheet.palette.panel)
-        half = text_width(picture.centre_label, 9) / 2 + 0.1
-        x = min(max(x, left + half), left + width - half)
-        above = y + 0.25 if y + 0.4 < bottom + height else y - 0.25
-        sheet.text(x, above, picture.centre_label, size=9, color=sheet.palette.text, boxed=True, layer=7)
+        labels.take(np.array([[x, y]]), 0.07)
+        labels.add(x, y, picture.centre_label, LARGE)
+    draw_marks(sheet, picture, lambda places: (frame.flat(places), np.ones(len(places), dtype=bool)), labels)
+    labels.write()
 
 
 def _to_scale(picture: Picture, box: Region) -> Region:
@@ -103,8 +105,8 @@ def _fill(frame: Frame, picture: Picture, heights: Heights) -> None:
     corners = grid.reshape(-1, 3, 3)[whole(grid)]
     segments, owners = crossings(corners, heights.levels)
     level = (corners[:, :, 2].mean(axis=1) - heights.lo) / (heights.hi - heights.lo)
-    face = colormaps["viridis"](level)
-    if picture.preview:
+    face = colormaps[picture.options.colours](level)
+    if picture.options.preview:
         face[:, :3] = 0.5 * face[:, :3] + 0.5 * np.array(to_rgb(colours.panel))
     lines = lines_on(face[owners], colours.contour)
     frame.sheet.polygons(
@@ -119,7 +121,7 @@ def _fill(frame: Frame, picture: Picture, heights: Heights) -> None:
 def draw_curves(sheet: Sheet, picture: Picture, region: Region) -> None:
     """Loss along each direction through the centre."""
     cuts, colours = picture.cuts, sheet.palette
-    heights = heights_of(np.concatenate([cut.loss for cut in cuts]), picture.height)
+    heights = heights_of(np.concatenate([cut.loss for cut in cuts]), picture.options.height)
     if heights is None:
         return
     left, bottom, width, height = region
@@ -144,6 +146,9 @@ def draw_curves(sheet: Sheet, picture: Picture, region: Region) -> None:
             sheet.text(box[0] + 0.35, top, words, size=TITLE, color=colours.text, ha="left")
     if picture.centre_inside:
         _mark(frame, picture)
+    found, low = picture.lowest, picture.lowest_height
+    if found is not None and low is not None:
+        ring(sheet, *frame.flat(np.array([found.alpha, low])).tolist())
 
 
 def _mark(frame: Frame, picture: Picture) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
-from landscape_widgets.figures.heights import HeightScale
-from landscape_widgets.figures.picture import Picture, View
+from landscape_widgets.figures.options import options_of
+from landscape_widgets.figures.picture import Picture
 from landscape_widgets.figures.plotly_figure import FONT, draw
 from landscape_widgets.figures.theme import palette
 from landscape_widgets.results import Surface
@@ -24,7 +25,8 @@ PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{name}</title>
 <style>
-body {{ margin: 0 auto; padding: 16px; max-width: 960px; font: 14px/1.5 {font}; color: {text}; background: {panel}; }}
+body {{ margin: 0 auto; padding: 16px; max-width: {width}px; }}
+body {{ font: 14px/1.5 {font}; color: {text}; background: {panel}; }}
 h1 {{ margin: 0 0 8px; font-size: 18px; font-weight: 600; }}
 p {{ margin: 8px 0 0; color: {muted}; overflow-wrap: anywhere; }}
 </style>
@@ -36,26 +38,16 @@ p {{ margin: 8px 0 0; color: {muted}; overflow-wrap: anywhere; }}
 """
 
 
-def html(
-    surface: Surface,
-    *,
-    height: HeightScale = "log",
-    title: str = "",
-    caption: str = "",
-    dark: bool = False,
-    view: View = "surface",
-    preview: bool = False,
-    centre_loss: float | None = None,
-) -> str:
+def html(surface: Surface, **options: Any) -> str:
     """Draw a surface as a complete HTML page of about 5 MB that works offline; arguments as in `figure`."""
-    picture = Picture(surface, title, caption, height, preview, centre_loss)
-    drawn = draw(picture, dark=dark, view=picture.view(view), words=False)
-    colours = palette(dark)
-    plot = drawn.to_html(
+    picture = Picture(surface, options_of("html", options))
+    colours, title = palette(picture.options.dark), picture.options.title
+    plot = draw(picture, words=False).to_html(
         full_html=False, include_plotlyjs=True, include_mathjax=False, config={"displaylogo": False, "responsive": True}
     )
     return PAGE.format(
         policy=POLICY, name=escape(title or "Loss landscape"), font=FONT, text=colours.text, panel=colours.panel,
         muted=colours.muted, heading=f"<h1>{escape(title)}</h1>\n" if title else "", plot=plot,
         words=f"<p>{escape(picture.words)}</p>\n" if picture.words else "",
+        width=1400 if picture.view == "both" else 960,
     )  # fmt: skip

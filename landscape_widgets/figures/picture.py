@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Literal, get_args
+from collections.abc import Mapping
 
 import numpy as np
 
 from landscape_widgets.errors import InputError
-from landscape_widgets.figures.heights import Heights, HeightScale, heights_of
+from landscape_widgets.figures import tracks
+from landscape_widgets.figures.heights import ROUNDING, Heights, heights_of
+from landscape_widgets.figures.mesh import Lowest, Mesh, coordinates_of, lowest_of, mesh_of
+from landscape_widgets.figures.options import Options, View
 from landscape_widgets.figures.words import axis_title, counted, number
 from landscape_widgets.results import Axis, Surface
-
-View = Literal["surface", "contour", "curves"]
 
 SAME_PLACE = 1e-9
 """Coordinates closer than this part of the window are the same point."""
@@ -27,15 +28,6 @@ ELONGATED = 3.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Mesh:
-    """A complete rectangle of known points: loss[j, i] at (x[i], y[j]), or loss[i] at x[i] where y is None."""
-
-    x: np.ndarray
-    y: np.ndarray | None
-    loss: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
 class Cut:
     """A curve through the centre along one direction."""
 
@@ -43,6 +35,16 @@ class Cut:
     axis: Axis
     at: np.ndarray
     loss: np.ndarray
+    metrics: Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DrawnTrack:
+    """What is drawn of a track, and what the caption says of it; a row of NaN in the line is where it leaves."""
+
+    line: np.ndarray
+    stops: tuple[tracks.Stop, ...]
+    sentences: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,67 +54,41 @@ class Picture:
     Parameters
     ----------
     surface : what is drawn; of a partial one, the finest complete coarse grid.
-    title, caption : plain text.
-    height : "log" draws log10 of the loss, "linear" the loss.
-    preview : whether the values are the quadratic model at the centre instead of computed losses.
-    centre_loss : loss of the model itself; None takes the surface's value at its centre.
+    options : how it is drawn.
 
     Raises
     ------
-    InputError : for another height, or arrays whose shapes do not fit together.
+    InputError : for arrays whose shapes do not fit together.
     """
 
     surface: Surface
-    title: str = ""
-    caption: str = ""
-    height: HeightScale = "log"
-    preview: bool = False
-    centre_loss: float | None = None
+    options: Options = dataclasses.field(default_factory=Options)
 
     def __post_init__(self) -> None:
         surface = self.surface
-        if self.height not in get_args(HeightScale):
-            raise InputError(f'expected height "log" or "linear", got {self.height!r}', 'pass height="log"')
-        coordinates = self._coordinates(surface)
-        shape = tuple(len(axis) for axis in reversed(coordinates))
-        if 0 in shape or surface.loss.shape != shape or surface.known.shape != shape or len(surface.axes) != len(shape):
+        shape = tuple(len(axis) for axis in reversed(coordinates_of(surface)))
+        arrays = (surface.loss, surface.known, *surface.metrics.values())
+        if 0 in shape or any(array.shape != shape for array in arrays) or len(surface.axes) != len(shape):
             raise InputError(
-                f"expected loss and known of shape {shape} and {len(shape)} axes, got {surface.loss.shape}, "
-                f"{surface.known.shape} and {len(surface.axes)}",
+                f"expected loss, known and metrics of shape {shape} and {len(shape)} axes, got "
+                f"{', '.join(str(array.shape) for array in arrays)} and {len(surface.axes)}",
                 "draw a surface as GridEvaluator returns it",
             )
 
-    @staticmethod
-    def _coordinates(surface: Surface) -> list[np.ndarray]:
-        return [surface.alpha] if surface.beta is None else [surface.alpha, surface.beta]
-
-    def view(self, wanted: str) -> View:
+    @property
+    def view(self) -> View:
         """The view that is drawn: one direction has curves only."""
-        if wanted not in get_args(View):
-            raise InputError(f'expected view "surface", "contour" or "curves", got {wanted!r}', 'pass view="surface"')
-        chosen: View = next(view for view in get_args(View) if view == wanted)
-        return "curves" if self.surface.beta is None else chosen
+        return "curves" if self.surface.beta is None else self.options.view
 
     @functools.cached_property
     def mesh(self) -> Mesh | None:
         """The finest complete grid of known points, or None where there is none; coordinates ascend."""
-        surface = self.surface
-        coordinates = self._coordinates(surface)
-        found = complete_grid(surface.known)
-        if found is None:
-            return None
-        orders = [
-            index[np.argsort(axis[index], kind="stable")]
-            for axis, index in zip(coordinates, reversed(found), strict=True)
-        ]
-        loss = surface.loss[np.ix_(*reversed(orders))].astype(np.float64)
-        points = [axis[order].astype(np.float64) for axis, order in zip(coordinates, orders, strict=True)]
-        return Mesh(points[0], points[1] if len(points) == 2 else None, loss)
+        return mesh_of(self.surface)
 
     @functools.cached_property
     def heights(self) -> Heights | None:
         """Heights of the mesh, or None where nothing can be drawn."""
-        return None if self.mesh is None else heights_of(self.mesh.loss, self.height)
+        return None if self.mesh is None else heights_of(self.mesh.loss, self.options.height)
 
     @functools.cached_property
     def cuts(self) -> tuple[Cut, ...]:
@@ -121,15 +97,20 @@ class Picture:
             return ()
         axes, mesh = self.surface.axes, self.mesh
         if mesh.y is None:
-            return (Cut(axis_title("α", axes[0]), axes[0], mesh.x, mesh.loss),)
+            return (Cut(axis_title("α", axes[0]), axes[0], mesh.x, mesh.loss, mesh.metrics),)
         row, column = int(np.abs(mesh.y).argmin()), int(np.abs(mesh.x).argmin())
         across = axis_title("α", axes[0]) + _away("β", mesh.y, row)
         along = axis_title("β", axes[1]) + _away("α", mesh.x, column)
-        return Cut(across, axes[0], mesh.x, mesh.loss[row]), Cut(along, axes[1], mesh.y, mesh.loss[:, column])
+        rows = {name: values[row] for name, values in mesh.metrics.items()}
+        columns = {name: values[:, column] for name, values in mesh.metrics.items()}
+        return (
+            Cut(across, axes[0], mesh.x, mesh.loss[row], rows),
+            Cut(along, axes[1], mesh.y, mesh.loss[:, column], columns),
+        )
 
     def window(self, which: int) -> tuple[float, float]:
         """Ends of an axis of the whole surface, known or not."""
-        axis = self._coordinates(self.surface)[which]
+        axis = coordinates_of(self.surface)[which]
         lo, hi = float(axis.min()), float(axis.max())
         return (lo, hi) if hi > lo else (lo - 0.5, hi + 0.5)
 
@@ -156,9 +137,9 @@ class Picture:
     @functools.cached_property
     def centre(self) -> float | None:
         """Loss at the centre: as given, or the known value there, or None."""
-        if self.centre_loss is not None:
-            return float(self.centre_loss)
-        places = [_zero(axis) for axis in reversed(self._coordinates(self.surface))]
+        if self.options.centre_loss is not None:
+            return float(self.options.centre_loss)
+        places = [_zero(axis) for axis in reversed(coordinates_of(self.surface))]
         if any(place is None for place in places) or not self.surface.known[tuple(places)]:
             return None
         return float(self.surface.loss[tuple(places)])
@@ -173,9 +154,54 @@ class Picture:
     def centre_height(self, heights: Heights) -> float:
         """Height at which the stem of the marker starts, inside the axis."""
         loss = self.centre
-        if loss is None or math.isnan(loss) or (self.height == "log" and loss <= 0):
+        if loss is None or math.isnan(loss) or (self.options.height == "log" and loss <= 0):
             return heights.lo
-        return min(max(math.log10(loss) if self.height == "log" else loss, heights.lo), heights.hi)
+        return min(max(math.log10(loss) if self.options.height == "log" else loss, heights.lo), heights.hi)
+
+    @functools.cached_property
+    def lowest(self) -> Lowest | None:
+        """The lowest point computed, unless the model is as low; none of a preview, which computed no point."""
+        found = None if self.options.preview else lowest_of(self.surface)
+        if found is None or not self.centre_inside:
+            return found
+        ends = [self.window(which) for which in range(len(self.surface.axes))]
+        at_model = all(
+            abs(place) <= SAME_PLACE * (hi - lo)
+            for place, (lo, hi) in zip((found.alpha, found.beta or 0.0), ends, strict=False)
+        )
+        model = math.nan if self.centre is None else self.centre
+        as_low = model <= found.loss or math.isclose(model, found.loss, rel_tol=ROUNDING)
+        return None if at_model or as_low else found
+
+    @property
+    def lowest_height(self) -> float | None:
+        """Height of the lowest point of a curve; None on a plane, and where a logarithm cannot show it."""
+        found = self.lowest
+        if found is None or found.beta is not None or (self.options.height == "log" and found.loss <= 0):
+            return None
+        return math.log10(found.loss) if self.options.height == "log" else found.loss
+
+    @functools.cached_property
+    def drawn_tracks(self) -> tuple[DrawnTrack, ...]:
+        """The tracks inside the window; none on curves, where they have no place."""
+        if self.view == "curves":
+            return ()
+        window = self.window(0), self.window(1)
+        axes, angle = self.surface.axes, self.options.angle
+        return tuple(
+            DrawnTrack(
+                tracks.line(track, window),
+                tuple(tracks.stops(track, window, axes, angle)),
+                tracks.sentences(track, window, axes, angle),
+            )
+            for track in self.options.tracks
+            if track.labels
+        )
+
+    def beside_model(self, stop: tracks.Stop) -> bool:
+        """Whether a stop lies where the model has its own label."""
+        places = zip((stop.alpha, stop.beta), map(self.window, range(2)), strict=True)
+        return self.centre_inside and all(abs(place) < 0.03 * (hi - lo) for place, (lo, hi) in places)
 
     @property
     def message(self) -> str:
@@ -184,7 +210,7 @@ class Picture:
             return f"no complete grid is known yet: {self.surface.done:,} of {self.surface.total:,} points"
         if self.heights is not None:
             return ""
-        if np.isfinite(self.mesh.loss).any() and self.height == "log":
+        if np.isfinite(self.mesh.loss).any() and self.options.height == "log":
             return "no value is positive: choose linear height"
         return "every value is NaN or infinite"
 
@@ -192,7 +218,7 @@ class Picture:
     def notes(self) -> tuple[str, ...]:
         """Sentences that the caption must not leave out."""
         notes = []
-        if self.preview:
+        if self.options.preview:
             notes.append("Preview: the quadratic model at the centre, not computed losses.")
         if self.mesh is not None and self.mesh.loss.size < self.surface.loss.size:
             notes.append(f"{_grid(self.mesh.loss)} of {_grid(self.surface.loss)} points.")
@@ -204,36 +230,25 @@ class Picture:
 
     @property
     def words(self) -> str:
-        """Caption and notes, one text."""
-        return " ".join(part for part in (self.caption.strip(), *self.notes) if part)
+        """Caption, notes and what the signs mean, one text."""
+        return " ".join(part for part in (self.options.caption.strip(), *self.notes, *self.legend) if part)
 
+    @property
+    def legend(self) -> tuple[str, ...]:
+        """What the ring and the tracks are."""
+        if self.heights is None:
+            return ()
+        found = self.lowest
+        ring: tuple[str, ...] = ()
+        if found is not None and self.rings:
+            beta = "" if found.beta is None else f", β {number(found.beta)}"
+            ring = (f"Ring: lowest point found, loss {number(found.loss)} at α {number(found.alpha)}{beta}.",)
+        return (*ring, *(sentence for drawn in self.drawn_tracks for sentence in drawn.sentences))
 
-def complete_grid(known: np.ndarray) -> tuple[np.ndarray, ...] | None:
-    """Indices, one array a dimension, of the finest nested grid that is known everywhere; None where there is none.
-
-    >>> known = np.zeros((13, 13), dtype=bool)
-    >>> known[::2, ::2] = True
-    >>> [len(index) for index in complete_grid(known)]
-    [7, 7]
-    """
-    best: tuple[np.ndarray, ...] | None = None
-    options = [nested_indices(count) for count in known.shape]
-    for indices in np.ndindex(*(len(option) for option in options)):
-        grid = tuple(option[i] for option, i in zip(options, indices, strict=True))
-        size = math.prod(len(index) for index in grid)
-        if (best is None or size > math.prod(len(index) for index in best)) and known[np.ix_(*grid)].all():
-            best = grid
-    return best
-
-
-def nested_indices(count: int) -> list[np.ndarray]:
-    """Nested grids of an axis, coarse to fine: the centre ± k·s and both ends, s halving to 1."""
-    centre, stride = (count - 1) // 2, 1
-    strides = [1]
-    while stride * 2 <= centre:
-        stride *= 2
-        strides.append(stride)
-    return [np.union1d(np.arange(centre % s, count, s), [0, count - 1]) for s in reversed(strides)]
+    @property
+    def rings(self) -> bool:
+        """Whether the view has a place for the lowest point: cuts through a plane may pass beside it."""
+        return self.view != "curves" or self.surface.beta is None
 
 
 def _grid(loss: np.ndarray) -> str:

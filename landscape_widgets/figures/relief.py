@@ -10,8 +10,10 @@ from matplotlib.colors import to_rgb, to_rgba
 
 from landscape_widgets.figures import camera
 from landscape_widgets.figures.heights import Heights, linear_ticks, tick_labels
+from landscape_widgets.figures.marks import LARGE, Labels, draw_marks
+from landscape_widgets.figures.mesh import height_at
 from landscape_widgets.figures.picture import ABOVE, Picture
-from landscape_widgets.figures.sheet import Sheet, text_width, wrapped
+from landscape_widgets.figures.sheet import Region, Sheet, text_width, wrapped
 from landscape_widgets.figures.triangles import crossings, divided, facing, lines_on, shade, triangles, whole
 from landscape_widgets.figures.words import axis_title, lowered
 
@@ -21,15 +23,18 @@ TICK, TITLE = 8.5, 9.5
 SEAM = 0.6
 """Width of the outline of each triangle in its own colour, in points: no background between neighbours."""
 
-Region = tuple[float, float, float, float]
-"""Left, bottom, width, height in inches."""
+LIFT = 0.012
+"""How far a path stands above the surface, in parts of the height axis."""
+
+STEPS = 240
+"""Places along a line of sight, from the surface to the eye, where something could stand in front."""
 
 
 class Relief:
     """Draws one surface into a region of a sheet."""
 
     def __init__(self, sheet: Sheet, picture: Picture, heights: Heights, region: Region) -> None:
-        self.sheet, self.picture, self.heights = sheet, picture, heights
+        self.sheet, self.picture, self.heights, self.region = sheet, picture, heights, region
         span = heights.hi - heights.lo
         (x0, x1), (y0, y1) = picture.window(0), picture.window(1)
         self.lower = np.array([x0, y0, heights.lo - 0.02 * span])
@@ -53,14 +58,38 @@ class Relief:
         return np.asarray(self.origin + self.scale * projected)
 
     def draw(self) -> None:
-        """Box, surface and marker."""
+        """Box, surface and marks."""
         self._box()
         self._surface()
+        labels = Labels(self.sheet, self.region)
         if self.picture.centre_inside:
-            x, y = self.flat(np.array([0.0, 0.0, self.upper[2]]))
+            x, y = self.flat(np.array([0.0, 0.0, self.upper[2]])).tolist()
             colours = self.sheet.palette
             self.sheet.dot(x, y, color=colours.mark, size=6.5, edge=colours.mark)
-            self.sheet.text(x, y + 0.2, self.picture.centre_label, size=9, color=colours.text, boxed=True, layer=7)
+            stem = np.array([[0.0, 0.0, self.picture.centre_height(self.heights)], [0.0, 0.0, self.upper[2]]])
+            foot, head = self.flat(stem)
+            labels.take(np.linspace(foot, head, 9))
+            labels.add(x, y, self.picture.centre_label, LARGE)
+        draw_marks(self.sheet, self.picture, self._on_surface, labels)
+        labels.write()
+
+    def _on_surface(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (n, 2) in the plane to inches, on the surface, and whether each is seen; NaN in holes."""
+        mesh = self.picture.mesh
+        assert mesh is not None
+        z = height_at(mesh, self.heights.z, *places.T) + LIFT * (self.heights.hi - self.heights.lo)
+        points = np.concatenate([places, z[:, None]], axis=1)
+        return self.flat(points), self.visible(points)
+
+    def visible(self, points: np.ndarray) -> np.ndarray:
+        """Whether nothing of the surface stands between each point (n, 3) and the eye, (n,)."""
+        mesh = self.picture.mesh
+        assert mesh is not None
+        eye = (camera.EYE / camera.ASPECT + 0.5) * (self.upper - self.lower) + self.lower
+        along = np.linspace(0, 1, STEPS + 1)[1:, None, None]
+        sight = points + along * (eye - points)
+        before = height_at(mesh, self.heights.z, sight[..., 0], sight[..., 1]) > sight[..., 2]
+        return np.asarray(np.isfinite(points).all(axis=1) & ~before.any(axis=0))
 
     def _surface(self) -> None:
         mesh, heights, colours = self.picture.mesh, self.heights, self.sheet.palette
@@ -74,10 +103,10 @@ class Relief:
         rows, late = self._rows(grid, shown)
         segments, owners = crossings(corners, heights.levels)
         level = (corners[:, :, 2].mean(axis=1) - heights.lo) / (heights.hi - heights.lo)
-        face = colormaps["viridis"](level)
+        face = colormaps[self.picture.options.colours](level)
         face[:, :3] *= shade(camera.place(corners, self.lower, self.upper))[:, None]
         face = np.clip(face, 0, 1)
-        if self.picture.preview:
+        if self.picture.options.preview:
             face[:, :3] = 0.5 * face[:, :3] + 0.5 * np.array(to_rgb(colours.panel))
         stem, stem_row = self._stem(y)
         polygons = np.concatenate([corners, segments[:, [0, 1, 0]], stem])

@@ -22,6 +22,11 @@ from landscape_widgets.figures.theme import Palette
 Horizontal = Literal["left", "center", "right"]
 Vertical = Literal["bottom", "center", "top"]
 
+Region = tuple[float, float, float, float]
+"""Left, bottom, width, height in inches."""
+
+Colour = str | tuple[float, float, float, float]
+
 FONT = "DejaVu Sans"
 """Travels with matplotlib and has the Greek letters and superscripts."""
 
@@ -67,22 +72,25 @@ class Sheet:
         self.texts.append(artist)
 
     def line(
-        self, points: Any, *, color: str, width: float, layer: float = 1, marker: float = 0.0, dashed: bool = False
+        self, points: Any, *, color: str, width: float, layer: float = 1, marker: float = 0.0, dotted: bool = False
     ) -> None:
         """Draw a line through points (n, 2); NaN breaks it; `marker` is the size of a dot at each point."""
         x, y = np.asarray(points, dtype=float).T
         artist = Line2D(
-            x, y, color=color, linewidth=width, linestyle=(0, (2, 2)) if dashed else "-", antialiased=True,
+            x, y, color=color, linewidth=width, linestyle=(0, (0.1, 2.2)) if dotted else "-", antialiased=True,
             marker="o" if marker else "None", markersize=marker, markeredgewidth=0, markerfacecolor=color,
-            solid_capstyle="round", solid_joinstyle="round",
+            solid_capstyle="round", solid_joinstyle="round", dash_capstyle="round",
         )  # fmt: skip
         self._add(artist, layer)
 
-    def dot(self, x: float, y: float, *, color: str, size: float, edge: str, layer: float = 6) -> None:
-        """A filled dot."""
+    def dot(
+        self, x: float, y: float, *, color: Colour, size: float, edge: Colour, edge_width: float = 1.0,
+        marker: str = "o", layer: float = 6,
+    ) -> None:  # fmt: skip
+        """A filled mark: a dot "o", a square "s" or a diamond "D"."""
         artist = Line2D(
-            [x], [y], linestyle="None", marker="o", markersize=size, markerfacecolor=color, markeredgecolor=edge,
-            markeredgewidth=1.0,
+            [x], [y], linestyle="None", marker=marker, markersize=size, markerfacecolor=color, markeredgecolor=edge,
+            markeredgewidth=edge_width, antialiased=True,
         )  # fmt: skip
         self._add(artist, layer)
 

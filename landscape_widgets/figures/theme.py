@@ -50,6 +50,20 @@ DARK = Palette(
 )
 
 
+INK, CASING = "#14181d", "#ffffff"
+"""What lies on the loss itself, in both themes: dark in a light casing is seen on every colour of every scale."""
+
+
+def sheer(colour: str, opacity: float) -> str:
+    """A colour (#rrggbb) of this opacity, for plotly.
+
+    >>> sheer("#14181d", 0.5)
+    'rgba(20,24,29,0.5)'
+    """
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{round(opacity, 2):g})"
+
+
 def palette(dark: bool) -> Palette:
     """The palette of a theme."""
     return DARK if dark else LIGHT

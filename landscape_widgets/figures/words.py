@@ -33,6 +33,17 @@ def number(value: float | None, digits: int = 3) -> str:
     return {"1": "", MINUS + "1": MINUS}.get(lead, lead + "·") + "10" + str(power).translate(_SUPERSCRIPT)
 
 
+def said(value: float | None, digits: int = 3) -> str:
+    """A computed value: one that is NaN is called so.
+
+    >>> said(float("nan")), said(None), said(0.25)
+    ('NaN', 'not computed', '0.25')
+    """
+    if value is None:
+        return "not computed"
+    return "NaN" if math.isnan(value) else number(value, digits)
+
+
 def _trimmed(text: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 

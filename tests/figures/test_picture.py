@@ -3,10 +3,11 @@ import itertools
 
 import numpy as np
 import pytest
-from valleys import curve, surface, valley
+from valleys import curve, picture_of, surface, valley
 
 from landscape_widgets.errors import InputError
-from landscape_widgets.figures.picture import Picture, complete_grid, nested_indices
+from landscape_widgets.figures.mesh import complete_grid, nested_indices
+from landscape_widgets.figures.picture import Picture
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6, 7, 8, 13, 25, 49, 50, 97])
@@ -41,7 +42,7 @@ def partial(full, stride):
 
 def test_a_partial_surface_is_drawn_on_its_complete_grid_and_says_so():
     full = valley(49)
-    picture = Picture(partial(full, 4), caption="A valley.")
+    picture = picture_of(partial(full, 4), caption="A valley.")
     np.testing.assert_array_equal(picture.mesh.loss, full.loss[::4, ::4])
     np.testing.assert_array_equal(picture.mesh.x, full.alpha[::4])
     np.testing.assert_array_equal(picture.mesh.y, full.beta[::4])
@@ -50,7 +51,7 @@ def test_a_partial_surface_is_drawn_on_its_complete_grid_and_says_so():
 
 
 def test_a_complete_surface_is_drawn_whole_and_adds_no_words():
-    picture = Picture(valley(9, 7), caption="A valley.")
+    picture = picture_of(valley(9, 7), caption="A valley.")
     assert picture.mesh.loss.shape == (7, 9)
     assert picture.words == "A valley."
 
@@ -68,19 +69,19 @@ def test_holes_are_counted_in_words():
         "2 values are NaN or infinite: holes.",
         "1 value is not positive: holes in log height.",
     )
-    assert Picture(surface(loss), height="linear").notes == ("2 values are NaN or infinite: holes.",)
+    assert picture_of(surface(loss), height="linear").notes == ("2 values are NaN or infinite: holes.",)
 
 
 def test_nothing_to_draw_says_why():
     assert Picture(surface(np.full((7, 7), np.nan))).message == "every value is NaN or infinite"
-    assert Picture(surface(np.full((7, 7), np.inf)), height="linear").message == "every value is NaN or infinite"
+    assert picture_of(surface(np.full((7, 7), np.inf)), height="linear").message == "every value is NaN or infinite"
     assert Picture(surface(np.zeros((7, 7)))).message == "no value is positive: choose linear height"
-    assert Picture(surface(np.zeros((7, 7))), height="linear").message == ""
+    assert picture_of(surface(np.zeros((7, 7))), height="linear").message == ""
 
 
 def test_the_centre_is_the_value_at_zero_or_the_one_given():
     assert Picture(valley(25)).centre_label == "model, loss 0.0036"
-    assert Picture(valley(25), centre_loss=0.5).centre_label == "model, loss 0.5"
+    assert picture_of(valley(25), centre_loss=0.5).centre_label == "model, loss 0.5"
     assert Picture(valley(8)).centre_label == "model"
     assert Picture(surface(np.full((7, 7), np.nan))).centre_label == "model, loss NaN"
 
@@ -108,16 +109,16 @@ def test_cuts_go_through_the_centre_or_name_where_they_go():
 
 
 def test_one_direction_is_always_a_curve():
-    picture = Picture(curve())
-    assert picture.view("surface") == "curves"
+    picture = picture_of(curve(), view="both")
+    assert picture.view == "curves"
     np.testing.assert_array_equal(picture.cuts[0].loss, curve().loss)
 
 
 def test_wrong_arguments_get_an_error_that_says_what_to_do():
     with pytest.raises(InputError, match="height"):
-        Picture(valley(7), height="cubic")
+        picture_of(valley(7), height="cubic")
     with pytest.raises(InputError, match="view"):
-        Picture(valley(7)).view("side")
+        picture_of(valley(7), view="side")
     with pytest.raises(InputError, match="shape"):
         Picture(dataclasses.replace(valley(7), loss=np.zeros((6, 7))))
     with pytest.raises(InputError, match="shape"):

@@ -10,11 +10,10 @@ import pytest
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
-from valleys import EVIL, curve, surface, valley
+from valleys import EVIL, curve, picture_of, surface, valley
 
 from landscape_widgets.figures import triangles
 from landscape_widgets.figures.matplotlib_figure import PLOT_HEIGHT, WIDTH, png, sheet
-from landscape_widgets.figures.picture import Picture
 from landscape_widgets.figures.sheet import text_width, wrapped
 
 DPI = 50
@@ -111,8 +110,7 @@ LONG = "between two checkpoints of quite different training runs, epochs 1 and 2
     ids=["plain", "long", "unbroken", "evil", "small", "curve", "edge", "elongated", "nan"],
 )
 def test_no_text_leaves_the_page(view, one):
-    picture = Picture(one, "A title of some length " * 5, LONG * 3)
-    page = sheet(picture, view=picture.view(view))
+    page = sheet(picture_of(one, title="A title of some length " * 5, caption=LONG * 3, view=view))
     page.figure.set_dpi(DPI)
     renderer = FigureCanvasAgg(page.figure).get_renderer()
     for text in page.texts:
@@ -123,19 +121,19 @@ def test_no_text_leaves_the_page(view, one):
         assert box.y1 <= page.height * DPI, text.get_text()
 
 
-def texts(picture, **more):
-    return [text.get_text() for text in sheet(picture, **more).texts]
+def texts(one, **options):
+    return [text.get_text() for text in sheet(picture_of(one, **options)).texts]
 
 
 def test_the_words_are_on_the_page():
-    words = texts(Picture(valley(), title="A valley", caption="Seed 0."))
+    words = texts(valley(), title="A valley", caption="Seed 0.")
     assert {"A valley", "Seed 0.", "model, loss 0.0036", "loss", "0.01", "0.1", "1", "10"} <= set(words)
     assert "α · Hessian λₘₐₓ (parameter distance)" in words
-    assert "every value is NaN or infinite" in texts(Picture(surface(np.full((7, 7), np.nan))))
+    assert "every value is NaN or infinite" in texts(surface(np.full((7, 7), np.nan)))
 
 
 def test_a_label_is_shown_as_it_is_written():
-    words = " ".join(texts(Picture(valley(label=EVIL, unit="")), view="contour"))
+    words = " ".join(texts(valley(label=EVIL, unit=""), view="contour"))
     assert f"α · {EVIL}" in words
     assert png(valley(label=r"$\frac{1}{ \unknown $"), dpi=DPI)
 

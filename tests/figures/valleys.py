@@ -3,6 +3,8 @@
 import numpy as np
 
 from landscape_widgets.errors import Outcome
+from landscape_widgets.figures.options import Options
+from landscape_widgets.figures.picture import Picture
 from landscape_widgets.results import Axis, Surface
 
 EVIL = "<img src=x onerror=alert(1)> a<b & $c$"
@@ -27,3 +29,8 @@ def valley(columns=25, rows=None, **more):
 def curve(columns=25):
     """One row of the valley."""
     return surface(valley(columns).loss[columns // 2])
+
+
+def picture_of(one, **options):
+    """What is drawn of a surface."""
+    return Picture(one, Options(**options))

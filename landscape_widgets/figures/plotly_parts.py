@@ -1,0 +1,105 @@
+"""Pieces of a plotly layout that several views share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from landscape_widgets.figures.heights import Heights, linear_ticks, tick_labels
+from landscape_widgets.figures.picture import Picture
+from landscape_widgets.figures.theme import Palette
+from landscape_widgets.figures.words import plain, said
+
+Attributes = dict[str, Any]
+Parts = tuple[list[Attributes], Attributes]
+"""Traces, and the part of the layout they need."""
+
+
+def margin(left: int, right: int = 20, top: int = 20, bottom: int = 20) -> dict[str, int]:
+    """Margins in pixels."""
+    return {"l": left, "r": right, "t": top, "b": bottom}
+
+
+def xyz(values: np.ndarray) -> dict[str, float]:
+    """Three numbers by name."""
+    return dict(zip("xyz", values.tolist(), strict=True))
+
+
+def axis(title: str, span: tuple[float, float], colours: Palette) -> Attributes:
+    """An axis with even ticks; the title is plotly's text already."""
+    ticks = linear_ticks(*span)
+    return {
+        "title": {"text": title, "font": {"size": 12, "color": colours.muted}},
+        "range": list(span),
+        "tickmode": "array",
+        "tickvals": ticks,
+        "ticktext": list(tick_labels(ticks)),
+        "tickfont": {"size": 11, "color": colours.muted},
+        "gridcolor": colours.grid,
+        "zeroline": False,
+        "ticks": "",
+    }
+
+
+def height_axis(heights: Heights, span: tuple[float, float], colours: Palette) -> Attributes:
+    """The axis of the loss, with ticks in loss whatever the height is."""
+    ticks = {"tickvals": list(heights.ticks), "ticktext": list(heights.labels)}
+    return {**axis("loss", span, colours), **ticks}
+
+
+def colorbar(heights: Heights, colours: Palette) -> Attributes:
+    """The colours with their losses."""
+    return {
+        "title": {"text": "loss", "side": "top", "font": {"size": 11, "color": colours.muted}},
+        "tickmode": "array",
+        "tickvals": list(heights.ticks),
+        "ticktext": list(heights.labels),
+        "tickfont": {"size": 10, "color": colours.muted},
+        "ticklen": 0,
+        "thickness": 10,
+        "outlinewidth": 0,
+        "len": 0.62,
+        "y": 0.5,
+    }
+
+
+def hover(loss: np.ndarray, metrics: Mapping[str, np.ndarray], *, preview: bool) -> np.ndarray:
+    """What is known at every point, in plotly's text: the loss, then every metric; the shape of the loss.
+
+    >>> hover(np.array([0.25]), {"accuracy": np.array([0.9])}, preview=False)
+    array(['loss 0.25<br>accuracy 0.9'], dtype=object)
+    """
+    about = "≈ " if preview else ""
+    texts = np.empty(loss.size, dtype=object)
+    texts[:] = [f"loss {about}{said(value, 4)}" for value in loss.ravel().tolist()]
+    for name, values in metrics.items():
+        words = plain(name)
+        texts += np.array([f"<br>{words} {said(value, 4)}" for value in values.ravel().tolist()], dtype=object)
+    return texts.reshape(loss.shape)
+
+
+def note(text: str, colours: Palette, *, small: bool = False) -> Attributes:
+    """A boxed label that says `text` as it is written."""
+    return {
+        "text": plain(text),
+        "showarrow": False,
+        "font": {"size": 11 if small else 12, "color": colours.text},
+        "bgcolor": colours.panel,
+        "bordercolor": colours.border,
+        "borderpad": 2 if small else 4,
+        "opacity": 0.92,
+    }
+
+
+def sentence(picture: Picture, colours: Palette) -> Parts:
+    """What stands where nothing can be drawn."""
+    words: Attributes = {
+        "text": plain(picture.message),
+        "showarrow": False,
+        "font": {"size": 14, "color": colours.muted},
+    }
+    words |= {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
+    hidden = {"visible": False}
+    return [], {"margin": margin(20), "annotations": [words], "xaxis": hidden, "yaxis": hidden}
