@@ -171,7 +171,10 @@ function flagPoles(scene: Scene, stops: readonly Stop[]): Trace {
 
 function flagTops(scene: Scene, stops: readonly Stop[]): Trace {
   const { fixed } = stopsTrace(scene, stops, true);
-  return { fixed: { ...fixed, z: stops.map(() => flagTop(scene)) }, moving: {} };
+  // Up there the page is behind them, not the scale of the loss.
+  const color = stops.map(({ strength }) => sheer(palette(scene).text, strength));
+  const marker = { symbol: "diamond", size: 5, color, line: { width: 0 } };
+  return { fixed: { ...fixed, marker, z: stops.map(() => flagTop(scene)) }, moving: {} };
 }
 
 function casedLine(scene: Scene, line: readonly (Place | null)[], threeD: boolean): Trace[] {
