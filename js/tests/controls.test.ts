@@ -245,6 +245,17 @@ describe("the window", () => {
     expect(beta).toEqual({ lo: -3, hi: 1 });
   });
 
+  it("is linked again after a dragged window, unless its axes were moved on their own", () => {
+    const { control, words } = window();
+    control.set({ lo: -0.4, hi: 1.2 }, { lo: -3, hi: 1 });
+    control.set(about(2), about(2));
+    expect(words()).toEqual(["Range"]);
+    control.set(about(4), about(2));
+    slide(control, 0, 1);
+    control.set(about(2), about(2));
+    expect(words()).toEqual(["Range α", "Range β"]);
+  });
+
   it("keeps linked axes of different middles at one width", () => {
     const { commit, control, words, link } = window();
     control.set(about(2, 1), about(2, -1));

@@ -23,7 +23,11 @@ export function relabel(button: HTMLButtonElement, name: Icon, label: string): v
   if (button.getAttribute("aria-label") === label) return;
   button.setAttribute("aria-label", label);
   button.title = label;
-  button.replaceChildren(icon(name));
+  redraw(button, name);
+}
+
+export function redraw(button: HTMLButtonElement, name: Icon): void {
+  if (button.querySelector(`[data-icon="${name}"]`) === null) button.replaceChildren(icon(name));
 }
 
 export function textButton(label: string, onClick: () => void, signal: AbortSignal): HTMLButtonElement {

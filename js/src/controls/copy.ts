@@ -13,7 +13,7 @@ export function copyButton(label: string, text: () => string, signal: AbortSigna
   const told = h("p", { class: "lw-note", role: "status" });
   const area = h("textarea", {
     readonly: true,
-    rows: "6",
+    rows: "9",
     spellcheck: "false",
     "aria-label": "Text to copy",
     hidden: true,
@@ -23,6 +23,7 @@ export function copyButton(label: string, text: () => string, signal: AbortSigna
     show(area, true);
     area.focus();
     area.select();
+    area.scrollTop = 0;
     say(told, "This page may not use the clipboard: copy it from here.");
   };
   const copy = async () => {

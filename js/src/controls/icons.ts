@@ -9,6 +9,7 @@ const SHAPES = {
   full: "M6 2.5H2.5V6M10 2.5h3.5V6M6 13.5H2.5V10M10 13.5h3.5V10",
   more: "M3.2 8h.01M8 8h.01M12.8 8h.01",
   link: "M7 5H4.6a3 3 0 0 0 0 6H7M9 5h2.4a3 3 0 0 1 0 6H9M5.6 8h4.8",
+  unlink: "M6 5H4.6a3 3 0 0 0 0 6H6M10 5h1.4a3 3 0 0 1 0 6H10",
 } as const;
 
 export type Icon = keyof typeof SHAPES;

@@ -3,7 +3,7 @@
 import { span } from "../protocol/format";
 import { alike, around, centred, halfWidth, middle } from "../protocol/grid";
 import type { Range } from "../protocol/messages";
-import { iconButton, textButton } from "./button";
+import { iconButton, redraw, textButton } from "./button";
 import { h, show } from "./dom";
 import { type Slider, slider } from "./slider";
 
@@ -43,6 +43,8 @@ function resized(range: Range, half: number): Range {
 /** Axes of one width are linked, and share one slider where they are the same; others have a slider each. */
 export function windowControl({ onCommit, onZoomOut }: WindowActions, signal: AbortSignal): WindowControl {
   let ranges: Axes<Range> = { alpha: around(0, 1), beta: around(0, 1) };
+  /** The user gave the axes widths of their own; other unequal widths, as of a dragged window, pass again. */
+  let apart = false;
   let linked = true;
   const commit = (next: Axes<Range>) => {
     ranges = next;
@@ -51,10 +53,12 @@ export function windowControl({ onCommit, onZoomOut }: WindowActions, signal: Ab
   };
   const resize = (name: Name, half: number) => {
     const names: readonly Name[] = linked ? ["alpha", "beta"] : [name];
+    apart = !linked;
     commit({ ...ranges, ...Object.fromEntries(names.map((axis) => [axis, resized(ranges[axis], half)])) });
   };
   const toggle = () => {
     linked = !linked;
+    apart = !linked;
     const widest = Math.max(halfWidth(ranges.alpha), halfWidth(ranges.beta));
     if (linked && !sameWidth(ranges)) resize("alpha", widest);
     else paint();
@@ -76,6 +80,7 @@ export function windowControl({ onCommit, onZoomOut }: WindowActions, signal: Ab
   const paint = () => {
     const one = linked && same(ranges);
     link.setAttribute("aria-pressed", String(linked));
+    redraw(link, linked ? "link" : "unlink");
     link.title = linked ? "Give each axis a width of its own" : "Give both axes the same width";
     parts.split(!one);
     for (const name of ["alpha", "beta"] as const) sliders[name].set(halfWidth(ranges[name]));
@@ -92,7 +97,7 @@ export function windowControl({ onCommit, onZoomOut }: WindowActions, signal: Ab
     },
     set(alpha, beta) {
       ranges = { alpha, beta };
-      linked &&= sameWidth(ranges);
+      linked = !apart && sameWidth(ranges);
       paint();
     },
     setUndo(possible) {
