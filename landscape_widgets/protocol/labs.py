@@ -14,6 +14,7 @@ from landscape_widgets.protocol.base import VERSION, ArrayHeader, Pair
 SliceScale = Literal["raw", "unit", "filter"]
 TraceMethod = Literal["gaussian", "rademacher", "deflated", "hutch++", "xtrace", "differences", "exact"]
 Matrix = Literal["hessian", "gauss_newton", "difference"]
+SpectrumStage = Literal["density", "eigenpairs", "exact", "checkpoints", "done"]
 
 
 # ---------------------------------------------------------------- saddle lab
@@ -136,8 +137,21 @@ class TraceRequest:
 
 
 @dataclasses.dataclass(frozen=True)
+class TraceOffer:
+    """An estimator that may be chosen, what it does or costs in a few words, and whether it can be had here."""
+
+    method: TraceMethod
+    name: str
+    note: str
+    available: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class TraceCurve:
-    """One estimator: arrays "METHOD-cost", "METHOD-value" and "METHOD-error" (n,), cost in gradient evaluations."""
+    """One estimator: arrays "METHOD-cost", "METHOD-value", "METHOD-error", "METHOD-half" and "METHOD-probes" (n,).
+
+    The cost is in gradient evaluations, "half" half the width of the interval, n thinned out to what can be drawn.
+    """
 
     method: TraceMethod
     name: str
@@ -164,13 +178,14 @@ class TraceState:
     run: int
     seq: int
     settings: TraceSettings
-    offered: tuple[TraceMethod, ...]
+    offered: tuple[TraceOffer, ...]
     exact: float | None
     size: int
     sentence: str
     caption: str
     done: int
     total: int
+    seconds_left: float | None
     curves: tuple[TraceCurve, ...]
     arrays: tuple[ArrayHeader, ...]
     v: int = VERSION
@@ -227,9 +242,12 @@ class LayerOption:
 class SpectrumState:
     """Everything a spectrum explorer shows.
 
-    Arrays: "x", "density", "spread" (m,), smoothed, per unit of eigenvalue; "nodes", "weights", "residuals" (k,), Ritz
-    values; with checkpoints "steps" (c,), "values" and "value-residuals" (ends, c), "traces" and "trace-errors" (c,);
-    where P allows "exact" (P,), all eigenvalues.
+    Arrays: "x", "density", "spread", "above" (m,): smoothed, per unit of eigenvalue, its standard error between
+    probes, and how many eigenvalues lie above x; "nodes", "residuals" (k,), Ritz values; where P allows "exact"
+    (P,), all eigenvalues; with checkpoints "steps", "losses", "traces", "trace-errors" (c,), "values" and
+    "value-residuals" (2, c), λ_max and λ_min.
+
+    `width` is the σ of the smoothing; `axes` what the linked explorer shows on α and β, empty where none is linked.
     """
 
     id: str
@@ -239,24 +257,23 @@ class SpectrumState:
     name: str
     size: int
     mass: float | None
-    trace: float | None
-    trace_error: float | None
     width: float | None
     products: int
     total: int
-    finished: int
-    outcome: str
-    advice: str
     sentence: str
     caution: str
     caption: str
+    stage: SpectrumStage
+    status: str
+    part: float | None
     pairs: tuple[Pair, ...]
     pair_products: int
     pair_outcome: str
     checkpoints: int
     checkpoints_done: int
+    history: str
     layers: tuple[LayerOption, ...]
-    linked: bool
+    axes: tuple[str, ...]
     arrays: tuple[ArrayHeader, ...]
     v: int = VERSION
     kind: Literal["spectrum"] = "spectrum"

@@ -108,11 +108,13 @@ def _labs() -> list[dict[str, Any]]:
         "", "2 probes",
     )  # fmt: skip
     trace = labs.TraceState(
-        "q9", 1, 0, TRACE, ("gaussian",), 1.25, 5, "close", "net", 2, 2, (curve,), ()
+        "q9", 1, 0, TRACE, (labs.TraceOffer("gaussian", "Hutchinson, Gaussian", "unbiased", True),), 1.25, 5, "close",
+        "net", 2, 2, None, (curve,), (),
     )  # fmt: skip
     spectrum = labs.SpectrumState(
-        "q10", 1, 0, SPECTRUM, "Hessian", 500, 1.0, 2.0, None, 0.1, 500, 500, 10, "complete", "", "wide", "", "net",
-        (m.Pair(0, 3.0, 1e-3, True),), 20, "converged", 0, 0, (labs.LayerOption("0", 15),), False, (),
+        "q10", 1, 0, SPECTRUM, "Hessian", 500, 1.0, 0.1, 500, 500, "Most are small.", "", "net", "eigenpairs",
+        "Eigenpairs: 20 products", 0.5, (m.Pair(0, 3.0, 1e-3, True),), 20, "running", 0, 0, "",
+        (labs.LayerOption("0", 15),), ("Hessian λ_max", "random, seed 1"), (),
     )  # fmt: skip
     return [
         _case("saddle-request", labs.SaddleRequest("q8", SADDLE)),

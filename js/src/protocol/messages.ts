@@ -17,12 +17,13 @@ export type Purpose =
   | "picture"
   | "eigenpairs"
   | "curves"
+  | "slices"
   | "settings"
   | "saddle"
   | "trace"
   | "spectrum"
   | "send";
-export type Work = "picture" | "eigenpairs" | "curves" | "lab";
+export type Work = "picture" | "eigenpairs" | "curves" | "slices" | "lab";
 export type Tone = "minimum" | "maximum" | "saddle" | "flat" | "unknown";
 export type SliceScale = "raw" | "unit" | "filter";
 export type TraceMethod =
@@ -34,6 +35,7 @@ export type TraceMethod =
   | "differences"
   | "exact";
 export type Matrix = "hessian" | "gauss_newton" | "difference";
+export type SpectrumStage = "density" | "eigenpairs" | "exact" | "checkpoints" | "done";
 
 /** Describes one buffer: what it is, little-endian dtype, shape in C order. */
 export interface ArrayHeader {
@@ -396,7 +398,15 @@ export interface TraceRequest {
   readonly purpose: "trace";
 }
 
-/** One estimator: arrays "METHOD-cost", "METHOD-value" and "METHOD-error" (n,), cost in gradient evaluations. */
+/** An estimator that may be chosen, what it does or costs in a few words, and whether it can be had here. */
+export interface TraceOffer {
+  readonly method: TraceMethod;
+  readonly name: string;
+  readonly note: string;
+  readonly available: boolean;
+}
+
+/** One estimator: arrays "METHOD-cost", "METHOD-value", "METHOD-error", "METHOD-half" and "METHOD-probes" (n,). */
 export interface TraceCurve {
   readonly method: TraceMethod;
   readonly name: string;
@@ -421,13 +431,14 @@ export interface TraceState {
   readonly run: number;
   readonly seq: number;
   readonly settings: TraceSettings;
-  readonly offered: readonly TraceMethod[];
+  readonly offered: readonly TraceOffer[];
   readonly exact: number | null;
   readonly size: number;
   readonly sentence: string;
   readonly caption: string;
   readonly done: number;
   readonly total: number;
+  readonly seconds_left: number | null;
   readonly curves: readonly TraceCurve[];
   readonly arrays: readonly ArrayHeader[];
   readonly v: number;
@@ -478,24 +489,23 @@ export interface SpectrumState {
   readonly name: string;
   readonly size: number;
   readonly mass: number | null;
-  readonly trace: number | null;
-  readonly trace_error: number | null;
   readonly width: number | null;
   readonly products: number;
   readonly total: number;
-  readonly finished: number;
-  readonly outcome: string;
-  readonly advice: string;
   readonly sentence: string;
   readonly caution: string;
   readonly caption: string;
+  readonly stage: SpectrumStage;
+  readonly status: string;
+  readonly part: number | null;
   readonly pairs: readonly Pair[];
   readonly pair_products: number;
   readonly pair_outcome: string;
   readonly checkpoints: number;
   readonly checkpoints_done: number;
+  readonly history: string;
   readonly layers: readonly LayerOption[];
-  readonly linked: boolean;
+  readonly axes: readonly string[];
   readonly arrays: readonly ArrayHeader[];
   readonly v: number;
   readonly kind: "spectrum";
@@ -612,14 +622,14 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
   },
   Cancel: {
     id: { is: "text" },
-    purpose: { is: ["picture", "eigenpairs", "curves", "lab"], absent: "picture" },
+    purpose: { is: ["picture", "eigenpairs", "curves", "slices", "lab"], absent: "picture" },
     v: { is: "whole", absent: 1 },
     kind: { is: ["cancel"] },
   },
   Pause: {
     id: { is: "text" },
     paused: { is: "flag" },
-    purpose: { is: ["picture", "eigenpairs", "curves", "lab"], absent: "picture" },
+    purpose: { is: ["picture", "eigenpairs", "curves", "slices", "lab"], absent: "picture" },
     v: { is: "whole", absent: 1 },
     kind: { is: ["pause"] },
   },
@@ -690,7 +700,7 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
   Progress: {
     id: { is: "text" },
     purpose: {
-      is: ["hello", "picture", "eigenpairs", "curves", "settings", "saddle", "trace", "spectrum", "send"],
+      is: ["hello", "picture", "eigenpairs", "curves", "slices", "settings", "saddle", "trace", "spectrum", "send"],
     },
     stage: { is: "text" },
     done: { is: "whole" },
@@ -703,7 +713,7 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
   Result: {
     id: { is: "text" },
     purpose: {
-      is: ["hello", "picture", "eigenpairs", "curves", "settings", "saddle", "trace", "spectrum", "send"],
+      is: ["hello", "picture", "eigenpairs", "curves", "slices", "settings", "saddle", "trace", "spectrum", "send"],
     },
     outcome: { is: "text" },
     advice: { is: "text" },
@@ -718,7 +728,7 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
   Error: {
     id: { is: "text", nullable: true },
     purpose: {
-      is: ["hello", "picture", "eigenpairs", "curves", "settings", "saddle", "trace", "spectrum", "send"],
+      is: ["hello", "picture", "eigenpairs", "curves", "slices", "settings", "saddle", "trace", "spectrum", "send"],
       nullable: true,
     },
     message: { is: "text" },
@@ -744,7 +754,7 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     kind: { is: ["curves"] },
   },
   QueuedJob: {
-    purpose: { is: ["picture", "eigenpairs", "curves", "lab"] },
+    purpose: { is: ["picture", "eigenpairs", "curves", "slices", "lab"] },
     paused: { is: "flag" },
     position: { is: "whole" },
     of: { is: "whole" },
@@ -835,6 +845,12 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     kind: { is: ["request"] },
     purpose: { is: ["trace"] },
   },
+  TraceOffer: {
+    method: { is: ["gaussian", "rademacher", "deflated", "hutch++", "xtrace", "differences", "exact"] },
+    name: { is: "text" },
+    note: { is: "text" },
+    available: { is: "flag" },
+  },
   TraceCurve: {
     method: { is: ["gaussian", "rademacher", "deflated", "hutch++", "xtrace", "differences", "exact"] },
     name: { is: "text" },
@@ -857,16 +873,14 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     run: { is: "whole" },
     seq: { is: "whole" },
     settings: { is: "message", name: "TraceSettings" },
-    offered: {
-      is: "list",
-      of: { is: ["gaussian", "rademacher", "deflated", "hutch++", "xtrace", "differences", "exact"] },
-    },
+    offered: { is: "list", of: { is: "message", name: "TraceOffer" } },
     exact: { is: "number", nullable: true },
     size: { is: "whole" },
     sentence: { is: "text" },
     caption: { is: "text" },
     done: { is: "whole" },
     total: { is: "whole" },
+    seconds_left: { is: "number", nullable: true },
     curves: { is: "list", of: { is: "message", name: "TraceCurve" } },
     arrays: { is: "list", of: { is: "message", name: "ArrayHeader" } },
     v: { is: "whole", absent: 1 },
@@ -907,24 +921,23 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     name: { is: "text" },
     size: { is: "whole" },
     mass: { is: "number", nullable: true },
-    trace: { is: "number", nullable: true },
-    trace_error: { is: "number", nullable: true },
     width: { is: "number", nullable: true },
     products: { is: "whole" },
     total: { is: "whole" },
-    finished: { is: "whole" },
-    outcome: { is: "text" },
-    advice: { is: "text" },
     sentence: { is: "text" },
     caution: { is: "text" },
     caption: { is: "text" },
+    stage: { is: ["density", "eigenpairs", "exact", "checkpoints", "done"] },
+    status: { is: "text" },
+    part: { is: "number", nullable: true },
     pairs: { is: "list", of: { is: "message", name: "Pair" } },
     pair_products: { is: "whole" },
     pair_outcome: { is: "text" },
     checkpoints: { is: "whole" },
     checkpoints_done: { is: "whole" },
+    history: { is: "text" },
     layers: { is: "list", of: { is: "message", name: "LayerOption" } },
-    linked: { is: "flag" },
+    axes: { is: "list", of: { is: "text" } },
     arrays: { is: "list", of: { is: "message", name: "ArrayHeader" } },
     v: { is: "whole", absent: 1 },
     kind: { is: ["spectrum"] },
