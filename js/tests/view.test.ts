@@ -88,6 +88,7 @@ describe("the explorer on the page", () => {
     await settle();
     const reacts = vi.mocked(Plotly.react).mock.calls.length;
     kernel.tile({ run: 1, seq: 1, level: 7, done: 49, points: [[10, 11.5]] });
+    kernel.result("k", "picture"); // one that streams on would rest first, by the clock
     await settle();
     expect(vi.mocked(Plotly.react).mock.calls).toHaveLength(reacts);
     expect(Plotly.restyle).toHaveBeenCalledWith(
