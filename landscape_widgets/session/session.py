@@ -28,17 +28,16 @@ from landscape_widgets.session.dispatch import error_reply
 from landscape_widgets.session.eigen import MAX_PRODUCTS, EigenWork, pair_messages, pair_progress
 from landscape_widgets.session.extras import CurveWork, QueueNotice, TrackWork
 from landscape_widgets.session.frames import make_frame
+from landscape_widgets.session.honesty import SliceWork, common_scale
 from landscape_widgets.session.listener import WORKERS, Listener, default_executor
 from landscape_widgets.session.outbox import TileOutbox
 from landscape_widgets.session.picture import Update, newly_known, picture_steps
+from landscape_widgets.session.planes import Planes
 from landscape_widgets.session.run import Run
 from landscape_widgets.session.scheduler import Job, JobEnd, Scheduler
 from landscape_widgets.session.settings import check, needs_eigenpairs, plane, same_region
 from landscape_widgets.session.sources import Sources
 from landscape_widgets.session.verdict import verdict
-
-KEPT_SURFACES = 8
-"""Surfaces of one plane kept for reuse."""
 
 NO_POINTS = np.empty(0, np.int32), np.empty(0)
 
@@ -58,6 +57,7 @@ class Session:
         executor: concurrent.futures.Executor | None = None,
         pairs: Eigenpairs | None = None,
         surfaces: Sequence[Surface] = (),
+        slices: int = 40,
     ) -> None:
         self._executor = default_executor() if executor is None else executor
         self.sources, self.objective = sources, sources.objective
@@ -73,15 +73,14 @@ class Session:
         )
         self.curves = CurveWork(sources, scheduler, outbox, self.key("curves"), self._executor)
         self.tracks = TrackWork(sources, scheduler, self.key("tracks"))
+        self.slices = SliceWork(self.objective, scheduler, outbox, self.key("slices"), slices, self._restate)
         self.queue = QueueNotice(scheduler, outbox, id(self))
         self.run: Run | None = None
         self.error: Error | None = None
         self.picture_job: Job[Any] | None = None
         self._runs = self._replays = 0
         self._waiting: Run | None = None
-        self._surfaces: dict[tuple[Any, ...], list[Surface]] = {}
-        self._curvatures: dict[tuple[Any, ...], SliceCurvature] = {}
-        self._tracks: dict[tuple[Any, ...], tuple[Track, ...]] = {}
+        self.planes = Planes()
         self._given = tuple(surfaces)
 
     def key(self, purpose: str) -> tuple[int, str]:
@@ -170,7 +169,7 @@ class Session:
 
     def close(self) -> None:
         """End everything; any thread."""
-        for purpose in ("picture", "eigenpairs", "curves", "tracks"):
+        for purpose in ("picture", "eigenpairs", "curves", "tracks", "slices"):
             self.scheduler.cancel(self.key(purpose), "closed")
 
     # ------------------------------------------------------------ a picture
@@ -184,13 +183,9 @@ class Session:
 
     def _same_region(self, settings: PictureSettings) -> PictureSettings:
         run = self.run
-        if run is None or run.plane is None or (needs_eigenpairs(settings) and self.pairs is None):
+        if run is None or run.plane is None:
             return settings
-        choices = (settings.alpha, settings.beta)
-        if self.sources.preparation(choices) is not None:
-            return settings
-        new = tuple(self.sources.direction(choice, self.pairs) for choice in choices)
-        return same_region(settings, run.settings, run.plane, new)
+        return same_region(settings, run.settings, run.plane, self.sources, self.pairs)
 
     def _advance(self, run: Run) -> None:
         """Begin a picture, once its directions are known."""
@@ -224,7 +219,7 @@ class Session:
         self.picture_job = self.scheduler.submit(job)
 
     def _begin(self, run: Run) -> None:
-        settings, key = run.settings, self._key(run.settings)
+        settings, known = run.settings, self.planes.of(run.settings)
         try:
             run.plane = plane(settings, self.sources, self.pairs)
             run.evaluator = GridEvaluator(
@@ -232,14 +227,14 @@ class Session:
                 run.plane,
                 [(window.lo, window.hi) for window in (settings.alpha_range, settings.beta_range)],
                 settings.resolution,
-                reuse=[*self._surfaces.get(key, ()), *self._given],
+                reuse=[*(surface for _, surface in known.surfaces), *self._given],
                 executor=self._executor,
                 workers=WORKERS,
             )
         except LandscapeError as error:
             self._failed(error_reply(error, run.id, "picture"))
             return
-        run.curvature, run.tracks = self._curvatures.get(key), self._tracks.get(key, ())
+        run.curvature, run.tracks = known.curvature, known.tracks
         evaluator, directions, curvature = run.evaluator, run.plane, run.curvature
         job: Job[Update] = Job(
             self.key("picture"),
@@ -261,7 +256,7 @@ class Session:
             )
 
     def _tracks_found(self, run: Run, tracks: tuple[Track, ...]) -> None:
-        self._tracks[self._key(run.settings)] = tracks
+        self.planes.of(run.settings).tracks = tracks
         if self.run is run:
             run.tracks = tracks
             self._reframe(run)
@@ -280,8 +275,7 @@ class Session:
         fresh_frame = (update.curvature is not None and run.curvature is None) or update.caution != run.caution
         run.caution = update.caution
         if update.curvature is not None:
-            run.curvature = update.curvature
-            self._curvatures[self._key(run.settings)] = update.curvature
+            run.curvature = self.planes.of(run.settings).curvature = update.curvature
         if update.surface is None:
             if fresh_frame:
                 self.outbox.add(*NO_POINTS, 0, 0, run.points, frame=self._frame(run))
@@ -306,7 +300,7 @@ class Session:
     def _picture_ended(self, run: Run, end: JobEnd[Update]) -> None:
         run.ended = True
         if run.surface is not None:
-            self._remember(run.settings, run.surface)
+            self.planes.of(run.settings).remember(run.settings, run.surface)
         if end.state == "failed":
             error = error_reply(end.error or RuntimeError("unknown"), run.id, "picture")
             self._failed(error, after_tiles=run is self.run)
@@ -323,20 +317,12 @@ class Session:
             done = f"{run.surface.done:,} of {run.surface.total:,} points"
             text = done if outcome.succeeded else f"{done}, {outcome}"
             self.listener.on_status(text, run.surface.done / run.surface.total)
+            self._compare()
 
     def _failed(self, error: Error, *, after_tiles: bool = False) -> None:
         self.error = error
         (self.outbox.finish if after_tiles else self.outbox.post)(error)
         self.listener.on_error(error)
-
-    def _remember(self, settings: PictureSettings, surface: Surface) -> None:
-        kept = self._surfaces.setdefault(self._key(settings), [])
-        kept.append(surface)
-        del kept[:-KEPT_SURFACES]
-
-    def _key(self, settings: PictureSettings) -> tuple[Any, ...]:
-        """What decides the plane, apart from ranges and resolution."""
-        return settings.alpha, settings.beta
 
     def frame(self) -> Frame:
         """The head of the current picture."""
@@ -351,7 +337,23 @@ class Session:
         return make_frame(self.objective, run.evaluator, run.plane, run.curvature, found, run.words, run.tracks)
 
     def _verdict(self, curvature: SliceCurvature | None) -> Verdict | None:
-        return None if curvature is None else verdict(curvature, self.pairs)
+        sample = None if self.run is None else self.slices.sample(self._scale(self.run))
+        return None if curvature is None else verdict(curvature, self.pairs, sample)
+
+    def _compare(self) -> None:
+        """Draw random slices beside a finished picture, while nothing else is to be done."""
+        if self.run is not None and self.run.ended and self.eigen.job is None and self.error is None:
+            self.slices.request(self._scale(self.run))
+
+    def _scale(self, run: Run) -> str:
+        return common_scale(run.settings.alpha, run.settings.beta)
+
+    def _restate(self) -> None:
+        """Say again what the slice shows, with the random slices drawn since."""
+        if self.pairs is not None:
+            self.outbox.post(self._pair_result(self.pairs))
+        if self.run is not None and self.run.ended and self.run.surface is not None:
+            self.listener.on_surface(self.run.surface, True)
 
     # ------------------------------------------------------------ eigenpairs
 
@@ -370,6 +372,7 @@ class Session:
         if waiting is not None:
             self._advance(waiting)
         self.curves.pairs_known(pairs)
+        self._compare()
 
     def _pairs_missing(self, end: JobEnd[Eigenpairs]) -> None:
         """No vectors came: say why, and end the picture that waited for them in the same way."""

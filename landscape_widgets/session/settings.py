@@ -57,9 +57,20 @@ def plane(settings: PictureSettings, sources: Sources, pairs: Eigenpairs | None)
 
 
 def same_region(
-    settings: PictureSettings, before: PictureSettings, old: tuple[Direction, Direction], new: tuple[Direction, ...]
+    settings: PictureSettings,
+    before: PictureSettings,
+    old: tuple[Direction, Direction],
+    sources: Sources,
+    pairs: Eigenpairs | None,
 ) -> PictureSettings:
-    """The settings with each range covering the parameter distance that it covered before a change of scale."""
+    """The settings with each range covering the parameter distance that it covered before a change of scale.
+
+    Unchanged where the new directions are not known yet.
+    """
+    choices = (settings.alpha, settings.beta)
+    if (needs_eigenpairs(settings) and pairs is None) or sources.preparation(choices) is not None:
+        return settings
+    new = [sources.direction(choice, pairs) for choice in choices]
     changes: dict[str, Any] = {}
     for name, was, now in zip(("alpha", "beta"), old, new, strict=True):
         choice, earlier = getattr(settings, name), getattr(before, name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from landscape_widgets.compute.random_slices import percentile
+from landscape_widgets.compute.slice_words import sentence
 from landscape_widgets.protocol.messages import Tone, Verdict
-from landscape_widgets.results import Eigenpairs, SliceCurvature
+from landscape_widgets.results import Eigenpairs, SliceCurvature, SliceSample
 
 NOUNS = {
     "minimum": "a minimum",
@@ -15,8 +17,8 @@ NOUNS = {
 }
 
 
-def verdict(curvature: SliceCurvature, pairs: Eigenpairs | None) -> Verdict:
-    """What the slice shows at its centre, and whether the whole spectrum agrees.
+def verdict(curvature: SliceCurvature, pairs: Eigenpairs | None, sample: SliceSample | None = None) -> Verdict:
+    """What the slice shows at its centre, whether the whole spectrum agrees, and how usual it is among random slices.
 
     Curvatures are given per unit of parameter distance, so that they compare with eigenvalues whatever the scale.
     """
@@ -36,7 +38,19 @@ def verdict(curvature: SliceCurvature, pairs: Eigenpairs | None) -> Verdict:
     else:
         title = f"This slice shows {NOUNS[tone]}."
         text += f" The Hessian's found ends are {number(highest(pairs))} and {number(lowest(pairs))}."
-    return Verdict(title, text + _slope(curvature, shown), tone)
+    return Verdict(title, text + standing(curvature, pairs, sample) + _slope(curvature, shown), tone)
+
+
+def standing(curvature: SliceCurvature, pairs: Eigenpairs | None, sample: SliceSample | None) -> str:
+    """What random slices of the same normalisation show, and where this one stands among them."""
+    if sample is None:
+        return ""
+    words = f" {sentence(sample, pairs)}."
+    if not np.isfinite(curvature.kappa_per_length).all():
+        return words
+    place = percentile(sample, curvature)
+    above, below = (100 * float(share) for share in place.below)
+    return words + f" Of theirs, κ₊ here is above {above:.0f} %, κ₋ above {below:.0f} %."
 
 
 def point_kind(pairs: Eigenpairs) -> str | None:

@@ -34,6 +34,7 @@ def explore(
     largest: int = 1,
     smallest: int = 1,
     tol: float = 1e-3,
+    slices: int = 40,
     **options: Any,
 ) -> LandscapeExplorer:
     """Explore the loss landscape around a model; display the returned widget.
@@ -58,6 +59,8 @@ def explore(
     view : "surface", "contour", "both" or "curves".
     height, colours, title, layout : "log" or "linear"; "viridis", "cividis" or "magma"; how else it is shown.
     largest, smallest, tol : eigenpairs offered from each end of the Hessian's spectrum, and their tolerance.
+    slices : random slices drawn beside a finished picture while nothing else is to be done, two products each, to say
+        how usual it is; 0 draws none, and `wait` does not wait for them.
     executor : threads that evaluate the points; None: two to four of this process, shared by all explorers.
     options : further keywords of `Objective`.
 
@@ -91,6 +94,7 @@ def explore(
         largest=largest,
         smallest=smallest,
         tol=tol,
+        slices=slices,
         directions=directions,
         models=models,
         checkpoints=checkpoints,

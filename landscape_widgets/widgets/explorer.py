@@ -42,7 +42,7 @@ _requests = itertools.count(1)
 
 PICTURE_TRAITS = ("extent", "resolution", "scale", "seed", "directions")
 VIEW_TRAITS = ("view", "height", "colours")
-WORK = ("picture", "eigenpairs", "curves")
+WORK = ("picture", "eigenpairs", "curves", "slices")
 
 
 class LandscapeExplorer(LandscapeWidget):
@@ -314,10 +314,13 @@ class LandscapeExplorer(LandscapeWidget):
         return surface
 
     def _figure_options(self) -> dict[str, Any]:
+        """What the static pictures share with the page; nothing of a picture that has no surface yet."""
+        options: dict[str, Any] = {name: getattr(self, name) for name in VIEW_TRAITS}
         run = self._session.run if self._session is not None else None
-        caption = "" if run is None or run.plane is None else self._open_session().frame().caption
-        view = "surface" if self.view == "both" else self.view
-        return {"title": f"{self.title}: {self.subtitle}", "caption": caption, "height": self.height, "view": view}
+        if run is not None and run.plane is not None and run.surface is not None:
+            frame = self._open_session().frame()
+            options |= {"caption": frame.caption, "centre_loss": frame.loss, "tracks": run.tracks, "angle": frame.angle}
+        return {"title": f"{self.title}: {self.subtitle}", **options}
 
     def _png(self) -> bytes | None:
         from landscape_widgets.figures.matplotlib_figure import png
@@ -325,7 +328,7 @@ class LandscapeExplorer(LandscapeWidget):
         return None if self.surface is None else png(self.surface, dpi=100, **self._figure_options())
 
 
-_COMPUTING = ("executor", "tol")
+_COMPUTING = ("executor", "tol", "slices")
 _SOURCES = ("models", "checkpoints", "results", "largest", "smallest")
 
 

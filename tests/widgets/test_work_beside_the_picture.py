@@ -11,6 +11,8 @@ from page import Page
 from torch import nn
 
 import landscape_widgets as lw
+from landscape_widgets.compute.operators.hessian import HessianOperator
+from landscape_widgets.compute.random_slices import slice_seeds
 from landscape_widgets.protocol.codec import unpack
 from landscape_widgets.protocol.messages import (
     ArrayHeader,
@@ -37,7 +39,7 @@ def objective():
 
 @pytest.fixture
 def explorer(objective):
-    made = lw.explore(objective, resolution=7)
+    made = lw.explore(objective, resolution=7, slices=0)
     yield made
     made.close()
 
@@ -118,6 +120,32 @@ def test_wait_goes_on_with_what_was_paused(explorer):
     explorer._start()
     explorer.pause()
     assert explorer.wait(60).outcome is lw.Outcome.COMPLETE
+
+
+def test_the_verdict_counts_random_slices_as_the_dense_hessian_does(objective):
+    explorer = lw.explore(objective, resolution=7, scale="unit", directions=("λ_max", "λ_min"), slices=30)
+    page = Page(explorer)
+    explorer.wait(60)
+    page.until(lambda: "of 30 random slices" in verdict_of(explorer))
+    dense = HessianOperator(objective).to_dense()
+    shown = []
+    for k in range(30):
+        one, two = (lw.directions.random(objective, int(seed), "unit").vector for seed in slice_seeds(0, k))
+        shown.append(
+            np.linalg.eigvalsh([[one @ dense @ one, one @ dense @ two], [one @ dense @ two, two @ dense @ two]])
+        )
+    kinds = ["minimum" if low > 0 else "maximum" if high < 0 else "saddle" for low, high in shown]
+    text = verdict_of(explorer)
+    named = next(kind for kind in ("minimum", "maximum", "saddle") if f"a {kind}" in text.split("random slices")[1])
+    assert f"{kinds.count(named)} of 30 random slices" in text
+    assert "κ₊ here is above 100 %" in text
+    assert "κ₋ above 0 %" in text  # no random slice is as steep as the one along the ends of the spectrum
+    explorer.close()
+
+
+def verdict_of(explorer):
+    found = explorer._session.frame().verdict
+    return "" if found is None else found.text
 
 
 def test_the_queue_counts_the_jobs_of_other_widgets(long, explorer):
