@@ -160,6 +160,9 @@ describe("a direction", () => {
     }
     expect(commit.mock.calls).toEqual([[{ ...START, seed: 12 }, false]]);
     expect(seed.value).toBe("12");
+    seed.value = "34";
+    control.set({ ...START, seed: 12 });
+    expect(seed.value, "what is being typed stays while a picture streams").toBe("34");
     find<HTMLButtonElement>(control.element, "button").click();
     expect(commit).toHaveBeenCalledTimes(2);
   });

@@ -44,56 +44,82 @@ export function nameOf({ label }: SourceOption): string {
 }
 
 export function axisControl(letter: "α" | "β", onCommit: AxisCommit, signal: AbortSignal): AxisControl {
-  let sources: readonly SourceOption[] = [];
-  let choice: AxisChoice = { source: "random", seed: 0, index: 0, scale: "filter" };
-  let known: { pairs: readonly Pair[]; computing: boolean } = { pairs: [], computing: false };
-  const commit = (next: AxisChoice, keepRegion = false) => {
-    choice = next;
-    paint();
-    onCommit(next, keepRegion);
-  };
-  const redraw = () => commit({ ...choice, seed: Math.floor(Math.random() * SEEDS) });
-  const parts = build(letter, redraw, signal);
-  const { select, value, scale, seed, again, random } = parts;
-  const paint = () => {
-    select.value = keyOf(choice);
-    seed.value = String(choice.seed);
-    show(random, choice.source === "random");
-    paintScale(scale, choice);
-    say(value, choice.source === "hessian" ? eigenvalue(choice.index, known.pairs, known.computing) : "");
-  };
-  const pick = () => {
-    const option = sources.find((source) => keyOf(source) === select.value);
-    if (option) commit({ ...choice, source: option.source, index: option.index });
-  };
-  const reseed = () => {
-    const next = Number.parseInt(seed.value, 10);
-    if (Number.isSafeInteger(next) && next >= 0 && next !== choice.seed) commit({ ...choice, seed: next });
-    else paint();
-  };
-  listen(select, "change", pick, signal);
-  listen(scale, "change", () => commit({ ...choice, scale: scale.value as Scale }, true), signal);
-  listen(seed, "change", reseed, signal);
-  return {
-    element: parts.element,
-    setSources(next) {
-      if (next === sources) return;
-      sources = next;
-      select.replaceChildren(...grouped(next));
-      paint();
-    },
-    set(next) {
-      choice = next;
-      paint();
-    },
-    setPairs(pairs, computing) {
-      known = { pairs, computing };
-      paint();
-    },
-    enable(enabled) {
-      for (const control of [select, scale, seed, again]) control.disabled = !enabled;
-    },
-  };
+  return new Axis(letter, onCommit, signal);
+}
+
+class Axis implements AxisControl {
+  readonly element: HTMLElement;
+  readonly #parts: ReturnType<typeof build>;
+  #sources: readonly SourceOption[] = [];
+  #choice: AxisChoice = { source: "random", seed: 0, index: 0, scale: "filter" };
+  /** The seed last shown: what is being typed over it is left alone. */
+  #seed = Number.NaN;
+  #pairs: readonly Pair[] = [];
+  #computing = false;
+
+  constructor(
+    letter: "α" | "β",
+    private readonly onCommit: AxisCommit,
+    signal: AbortSignal,
+  ) {
+    this.#parts = build(letter, () => this.#commit({ seed: Math.floor(Math.random() * SEEDS) }), signal);
+    const { element, select, scale, seed } = this.#parts;
+    this.element = element;
+    listen(select, "change", () => this.#pick(), signal);
+    listen(scale, "change", () => this.#commit({ scale: scale.value as Scale }, true), signal);
+    listen(seed, "change", () => this.#reseed(), signal);
+  }
+
+  setSources(sources: readonly SourceOption[]): void {
+    if (sources === this.#sources) return;
+    this.#sources = sources;
+    this.#parts.select.replaceChildren(...grouped(sources));
+    this.#paint();
+  }
+
+  set(choice: AxisChoice): void {
+    this.#choice = choice;
+    this.#paint();
+  }
+
+  setPairs(pairs: readonly Pair[], computing: boolean): void {
+    this.#pairs = pairs;
+    this.#computing = computing;
+    this.#paint();
+  }
+
+  enable(enabled: boolean): void {
+    const { select, scale, seed, again } = this.#parts;
+    for (const control of [select, scale, seed, again]) control.disabled = !enabled;
+  }
+
+  #commit(part: Partial<AxisChoice>, keepRegion = false): void {
+    this.#choice = { ...this.#choice, ...part };
+    this.#paint();
+    this.onCommit(this.#choice, keepRegion);
+  }
+
+  #pick(): void {
+    const option = this.#sources.find((source) => keyOf(source) === this.#parts.select.value);
+    if (option) this.#commit({ source: option.source, index: option.index });
+  }
+
+  #reseed(): void {
+    const seed = Number.parseInt(this.#parts.seed.value, 10);
+    if (Number.isSafeInteger(seed) && seed >= 0 && seed !== this.#choice.seed) this.#commit({ seed });
+    else this.#parts.seed.value = String(this.#choice.seed);
+  }
+
+  #paint(): void {
+    const { select, value, scale, seed, random } = this.#parts;
+    const { source, index } = this.#choice;
+    select.value = keyOf(this.#choice);
+    if (this.#seed !== this.#choice.seed) seed.value = String(this.#choice.seed);
+    this.#seed = this.#choice.seed;
+    show(random, source === "random");
+    paintScale(scale, this.#choice);
+    say(value, source === "hessian" ? eigenvalue(index, this.#pairs, this.#computing) : "");
+  }
 }
 
 /** Options under the headings of their groups, in the order in which each group first comes. */

@@ -1,6 +1,6 @@
 // A list of checkboxes of which only so many can be chosen.
 
-import { h, listen, say, show } from "./dom";
+import { h, listen, show } from "./dom";
 
 export interface Check {
   readonly key: string;
@@ -34,13 +34,7 @@ export function checks(
   const rebuild = (offered: readonly Check[]) => {
     inputs = new Map(offered.map(({ key }) => [key, h("input", { type: "checkbox" })]));
     for (const input of inputs.values()) listen(input, "change", () => onChange(chosen()), signal);
-    list.replaceChildren(
-      ...offered.map(({ key, label: words }) => {
-        const text = h("span", { class: "lw-check-words", title: words });
-        say(text, words);
-        return h("label", { class: "lw-check" }, inputs.get(key) as HTMLInputElement, text);
-      }),
-    );
+    list.replaceChildren(...offered.map((one) => row(one, inputs.get(one.key) as HTMLInputElement)));
     show(list, offered.length > 0);
     show(empty, offered.length === 0);
   };
@@ -58,4 +52,13 @@ export function checks(
       limit();
     },
   };
+}
+
+function row({ label }: Check, input: HTMLInputElement): HTMLElement {
+  return h(
+    "label",
+    { class: "lw-check" },
+    input,
+    h("span", { class: "lw-check-words", title: label }, label),
+  );
 }

@@ -25,54 +25,69 @@ export function slider(
   onCommit: (value: number) => void,
   signal: AbortSignal,
 ): Slider {
-  const id = uniqueId();
-  const input = h("input", { type: "range", min: "0", max: "0", step: "1", id });
-  const output = h("output", { class: "lw-value", for: id });
-  const name = h("label", { for: id }, label);
-  let stops: readonly number[] = [];
-  let committed = Number.NaN;
-  const current = () => stops[Number(input.value)] ?? committed;
-  const tell = (value: number) => {
-    say(output, Number.isNaN(value) ? "" : format(value));
-    input.setAttribute("aria-valuetext", output.textContent);
-  };
-  listen(input, "input", () => tell(current()), signal);
-  listen(
-    input,
-    "change",
-    () => {
-      if (current() === committed) return;
-      committed = current();
-      onCommit(committed);
-    },
-    signal,
-  );
-  const place = () => {
-    input.max = String(Math.max(stops.length - 1, 0));
-    input.value = String(nearest(stops, committed));
-    tell(committed);
-  };
-  return {
-    element: h("div", { class: "lw-row" }, name, input, output),
-    setStops(next) {
-      if (next === stops) return;
-      stops = next;
-      place();
-    },
-    set(value) {
-      const resting = input.value === String(nearest(stops, committed));
-      if (value === committed) {
-        if (resting) tell(committed);
-        return;
-      }
-      committed = value;
-      place();
-    },
-    rename(next) {
-      say(name, next);
-    },
-    enable(enabled) {
-      input.disabled = !enabled;
-    },
-  };
+  return new Stops(label, format, onCommit, signal);
+}
+
+class Stops implements Slider {
+  readonly element: HTMLElement;
+  readonly #input = h("input", { type: "range", min: "0", max: "0", step: "1", id: uniqueId() });
+  readonly #output = h("output", { class: "lw-value", for: this.#input.id });
+  readonly #name: HTMLLabelElement;
+  #stops: readonly number[] = [];
+  #committed = Number.NaN;
+
+  constructor(
+    label: string,
+    private readonly format: (value: number) => string,
+    private readonly onCommit: (value: number) => void,
+    signal: AbortSignal,
+  ) {
+    this.#name = h("label", { for: this.#input.id }, label);
+    this.element = h("div", { class: "lw-row" }, this.#name, this.#input, this.#output);
+    listen(this.#input, "input", () => this.#tell(this.#current()), signal);
+    listen(this.#input, "change", () => this.#commit(), signal);
+  }
+
+  setStops(stops: readonly number[]): void {
+    if (stops === this.#stops) return;
+    this.#stops = stops;
+    this.#place();
+  }
+
+  set(value: number): void {
+    const resting = this.#input.value === String(nearest(this.#stops, this.#committed));
+    if (value !== this.#committed) {
+      this.#committed = value;
+      this.#place();
+    } else if (resting) this.#tell(value);
+  }
+
+  rename(label: string): void {
+    say(this.#name, label);
+  }
+
+  enable(enabled: boolean): void {
+    this.#input.disabled = !enabled;
+  }
+
+  #current(): number {
+    return this.#stops[Number(this.#input.value)] ?? this.#committed;
+  }
+
+  #commit(): void {
+    if (this.#current() === this.#committed) return;
+    this.#committed = this.#current();
+    this.onCommit(this.#committed);
+  }
+
+  #place(): void {
+    this.#input.max = String(Math.max(this.#stops.length - 1, 0));
+    this.#input.value = String(nearest(this.#stops, this.#committed));
+    this.#tell(this.#committed);
+  }
+
+  #tell(value: number): void {
+    say(this.#output, Number.isNaN(value) ? "" : this.format(value));
+    this.#input.setAttribute("aria-valuetext", this.#output.textContent);
+  }
 }

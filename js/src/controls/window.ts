@@ -28,6 +28,8 @@ interface Axes<T> {
 
 type Name = keyof Axes<unknown>;
 
+const NAMES: readonly Name[] = ["alpha", "beta"];
+
 function sameWidth({ alpha, beta }: Axes<Range>): boolean {
   return alike(halfWidth(alpha), halfWidth(beta), halfWidth(alpha));
 }
@@ -41,74 +43,97 @@ function resized(range: Range, half: number): Range {
 }
 
 /** Axes of one width are linked, and share one slider where they are the same; others have a slider each. */
-export function windowControl({ onCommit, onZoomOut }: WindowActions, signal: AbortSignal): WindowControl {
-  let ranges: Axes<Range> = { alpha: around(0, 1), beta: around(0, 1) };
+export function windowControl(actions: WindowActions, signal: AbortSignal): WindowControl {
+  return new LinkedRanges(actions, signal);
+}
+
+class LinkedRanges implements WindowControl {
+  readonly element: HTMLElement;
+  readonly #sliders: Axes<Slider>;
+  readonly #link: HTMLButtonElement;
+  readonly #back: HTMLButtonElement;
+  readonly #centre: HTMLButtonElement;
+  readonly #parts: ReturnType<typeof arrange>;
+  #ranges: Axes<Range> = { alpha: around(0, 1), beta: around(0, 1) };
+  #linked = true;
   /** The user gave the axes widths of their own; other unequal widths, as of a dragged window, pass again. */
-  let apart = false;
-  let linked = true;
-  const commit = (next: Axes<Range>) => {
-    ranges = next;
-    paint();
-    onCommit(next.alpha, next.beta);
-  };
-  const resize = (name: Name, half: number) => {
-    const names: readonly Name[] = linked ? ["alpha", "beta"] : [name];
-    apart = !linked;
-    commit({ ...ranges, ...Object.fromEntries(names.map((axis) => [axis, resized(ranges[axis], half)])) });
-  };
-  const toggle = () => {
-    linked = !linked;
-    apart = !linked;
-    const widest = Math.max(halfWidth(ranges.alpha), halfWidth(ranges.beta));
-    if (linked && !sameWidth(ranges)) resize("alpha", widest);
-    else paint();
-  };
-  const home = () =>
-    commit({ alpha: around(0, halfWidth(ranges.alpha)), beta: around(0, halfWidth(ranges.beta)) });
-  const row = (name: Name) =>
-    slider(
-      "Range",
-      (half) => span(resized(ranges[name], half)),
-      (half) => resize(name, half),
-      signal,
-    );
-  const sliders = { alpha: row("alpha"), beta: row("beta") };
-  const link = iconButton("link", "Same width on both axes", toggle, signal);
-  const back = textButton("Zoom out", onZoomOut, signal);
-  const centre = textButton("Centre on the model", home, signal);
-  const parts = arrange(sliders, link, back, centre);
-  const paint = () => {
-    const one = linked && same(ranges);
-    link.setAttribute("aria-pressed", String(linked));
-    redraw(link, linked ? "link" : "unlink");
-    link.title = linked ? "Give each axis a width of its own" : "Give both axes the same width";
-    parts.split(!one);
-    for (const name of ["alpha", "beta"] as const) sliders[name].set(halfWidth(ranges[name]));
-    show(centre, !(centred(ranges.alpha) && centred(ranges.beta)));
-    parts.tidy();
-  };
-  paint();
-  show(back, false);
-  parts.tidy();
-  return {
-    element: parts.element,
-    setStops(extents) {
-      for (const name of ["alpha", "beta"] as const) sliders[name].setStops(extents);
-    },
-    set(alpha, beta) {
-      ranges = { alpha, beta };
-      linked = !apart && sameWidth(ranges);
-      paint();
-    },
-    setUndo(possible) {
-      show(back, possible);
-      parts.tidy();
-    },
-    enable(enabled) {
-      for (const name of ["alpha", "beta"] as const) sliders[name].enable(enabled);
-      for (const button of [link, back, centre]) button.disabled = !enabled;
-    },
-  };
+  #apart = false;
+
+  constructor(
+    private readonly actions: WindowActions,
+    signal: AbortSignal,
+  ) {
+    const row = (name: Name) => {
+      const words = (half: number) => span(resized(this.#ranges[name], half));
+      return slider("Range", words, (half) => this.#resize(name, half), signal);
+    };
+    this.#sliders = { alpha: row("alpha"), beta: row("beta") };
+    this.#link = iconButton("link", "Same width on both axes", () => this.#toggle(), signal);
+    this.#back = textButton("Zoom out", actions.onZoomOut, signal);
+    this.#centre = textButton("Centre on the model", () => this.#goHome(), signal);
+    this.#parts = arrange(this.#sliders, this.#link, this.#back, this.#centre);
+    this.element = this.#parts.element;
+    show(this.#back, false);
+    this.#paint();
+  }
+
+  setStops(extents: readonly number[]): void {
+    for (const name of NAMES) this.#sliders[name].setStops(extents);
+  }
+
+  set(alpha: Range, beta: Range): void {
+    this.#ranges = { alpha, beta };
+    this.#linked = !this.#apart && sameWidth(this.#ranges);
+    this.#paint();
+  }
+
+  setUndo(possible: boolean): void {
+    show(this.#back, possible);
+    this.#parts.tidy();
+  }
+
+  enable(enabled: boolean): void {
+    for (const name of NAMES) this.#sliders[name].enable(enabled);
+    for (const button of [this.#link, this.#back, this.#centre]) button.disabled = !enabled;
+  }
+
+  #commit(ranges: Axes<Range>): void {
+    this.#ranges = ranges;
+    this.#paint();
+    this.actions.onCommit(ranges.alpha, ranges.beta);
+  }
+
+  #resize(name: Name, half: number): void {
+    const names = this.#linked ? NAMES : [name];
+    this.#apart = !this.#linked;
+    const moved = names.map((axis) => [axis, resized(this.#ranges[axis], half)]);
+    this.#commit({ ...this.#ranges, ...Object.fromEntries(moved) });
+  }
+
+  #toggle(): void {
+    const { alpha, beta } = this.#ranges;
+    this.#linked = !this.#linked;
+    this.#apart = !this.#linked;
+    if (this.#linked && !sameWidth(this.#ranges))
+      this.#resize("alpha", Math.max(halfWidth(alpha), halfWidth(beta)));
+    else this.#paint();
+  }
+
+  #goHome(): void {
+    const { alpha, beta } = this.#ranges;
+    this.#commit({ alpha: around(0, halfWidth(alpha)), beta: around(0, halfWidth(beta)) });
+  }
+
+  #paint(): void {
+    const { alpha, beta } = this.#ranges;
+    this.#link.setAttribute("aria-pressed", String(this.#linked));
+    this.#link.title = this.#linked ? "Give each axis a width of its own" : "Give both axes the same width";
+    redraw(this.#link, this.#linked ? "link" : "unlink");
+    this.#parts.split(!(this.#linked && same(this.#ranges)));
+    for (const name of NAMES) this.#sliders[name].set(halfWidth(this.#ranges[name]));
+    show(this.#centre, !(centred(alpha) && centred(beta)));
+    this.#parts.tidy();
+  }
 }
 
 function arrange(sliders: Axes<Slider>, link: HTMLElement, back: HTMLElement, centre: HTMLElement) {
