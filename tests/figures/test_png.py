@@ -10,10 +10,10 @@ import pytest
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
-from valleys import EVIL, curve, picture_of, surface, valley
+from valleys import EVIL, curve, path, picture_of, points, surface, valley
 
 from landscape_widgets.figures import triangles
-from landscape_widgets.figures.matplotlib_figure import PLOT_HEIGHT, WIDTH, png, sheet
+from landscape_widgets.figures.matplotlib_figure import BOTH_WIDTH, PLOT_HEIGHT, WIDTH, png, sheet
 from landscape_widgets.figures.sheet import text_width, wrapped
 
 DPI = 50
@@ -36,12 +36,12 @@ def close_to(image, colour, within=6):
     return int((np.abs(image - np.round(np.array(colour[:3]) * 255)).max(axis=-1) <= within).sum())
 
 
-@pytest.mark.parametrize("view", ["surface", "contour", "curves"])
+@pytest.mark.parametrize("view", ["surface", "contour", "both", "curves"])
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_png_has_the_size_asked_for_and_a_picture_in_it(view, dark):
     data = png(valley(), view=view, dark=dark, dpi=DPI, title="A valley", caption="Seed 0.")
     image = pixels(data)
-    assert image.shape[1] == WIDTH * DPI
+    assert image.shape[1] == (BOTH_WIDTH if view == "both" else WIDTH) * DPI
     assert image.shape[0] >= PLOT_HEIGHT * DPI
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 100
     assert image[0, 0].mean() < 40 if dark else image[0, 0].mean() == 255
@@ -93,7 +93,7 @@ def test_a_partial_surface_is_the_picture_of_its_complete_grid():
 LONG = "between two checkpoints of quite different training runs, epochs 1 and 200, " * 3
 
 
-@pytest.mark.parametrize("view", ["surface", "contour", "curves"])
+@pytest.mark.parametrize("view", ["surface", "contour", "both", "curves"])
 @pytest.mark.parametrize(
     "one",
     [
@@ -110,7 +110,9 @@ LONG = "between two checkpoints of quite different training runs, epochs 1 and 2
     ids=["plain", "long", "unbroken", "evil", "small", "curve", "edge", "elongated", "nan"],
 )
 def test_no_text_leaves_the_page(view, one):
-    page = sheet(picture_of(one, title="A title of some length " * 5, caption=LONG * 3, view=view))
+    corners = points([-4, 4, 4, 0], [-4, 4, -4, 0.2], labels=[EVIL, "W" * 40, LONG, "beside the model"])
+    tracks = [path([-9, -4, 4], [0, 4, 4], shown=LONG), corners]
+    page = sheet(picture_of(one, title="A title of some length " * 5, caption=LONG * 3, view=view, tracks=tracks))
     page.figure.set_dpi(DPI)
     renderer = FigureCanvasAgg(page.figure).get_renderer()
     for text in page.texts:
