@@ -103,7 +103,9 @@ def _path(sheet: Sheet, line: np.ndarray, place: Place, labels: Labels) -> None:
 
 
 def ring(sheet: Sheet, x: float, y: float, *, seen: bool = True) -> None:
-    """The sign of the lowest point found; open where it is hidden."""
+    """The sign of the lowest point found, in a light casing; open where it is hidden."""
+    if seen:
+        sheet.dot(x, y, color=CASING, size=10.0, edge=CASING, layer=4.9)
     face, edge = to_rgba(sheet.palette.panel, 1.0 if seen else 0.0), to_rgba(sheet.palette.accent)
     sheet.dot(x, y, color=face, size=7.0, edge=edge, edge_width=2.0, layer=5)
 
