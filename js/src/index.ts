@@ -3,6 +3,8 @@
 import type { WidgetModel } from "./protocol/channel";
 import { ExplorerView } from "./views/explorer/view";
 
+export { replay } from "./offline/replay";
+
 interface RenderContext {
   readonly model: WidgetModel;
   readonly el: HTMLElement;

@@ -1,72 +1,76 @@
-"""Pictures that were computed: kept for reuse, and for a file that replays them."""
+"""Pictures that a session has computed, as plain values and bytes, for a file that replays them."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from landscape_widgets.compute.grid import GridEvaluator
 from landscape_widgets.protocol.codec import encode, pack
 from landscape_widgets.protocol.messages import Frame, PictureSettings
 from landscape_widgets.results import Surface
 from landscape_widgets.session.code import python_code
-from landscape_widgets.session.settings import describe_axis, extent_of
+from landscape_widgets.session.frames import make_frame
+from landscape_widgets.session.honesty import common_scale
+from landscape_widgets.session.planes import Plane
+from landscape_widgets.session.session import Session
+from landscape_widgets.session.settings import describe_axis, extent_of, plane
 from landscape_widgets.session.sources import Sources
-
-REUSED = 8
-"""Newest pictures of one plane whose values a new one looks through."""
-
-KEPT_POINTS = 2_000_000
-"""Points kept in all; beyond it the oldest pictures are forgotten."""
+from landscape_widgets.session.verdict import verdict
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Record:
-    """One picture: what was asked for, its head, and its surface as far as it was computed."""
+def records(session: Session, view: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every surface that is kept, of all planes, and the one under way as far as it is known.
 
-    settings: PictureSettings
-    frame: Frame
-    surface: Surface
+    Each is `{settings, frame, code, loss, metrics, known}`: loss and metrics (one row each) as little-endian float32
+    bytes in C order, `known` as a byte a point; `code` draws it again, shown in the way `view`. Heads are made anew,
+    with what is known of each plane by now. On the scheduler's thread.
 
-
-class Shelf:
-    """Records of every plane of a session, oldest first, one for each settings."""
-
-    def __init__(self, most_points: int = KEPT_POINTS) -> None:
-        self._most_points = most_points
-        self._records: tuple[Record, ...] = ()
-
-    @property
-    def records(self) -> tuple[Record, ...]:
-        """What is kept, oldest first; any thread."""
-        return self._records
-
-    def add(self, record: Record) -> None:
-        """Keep a record; of two with the same settings the one that knows more."""
-        same = [old for old in self._records if old.settings == record.settings]
-        best = max([record, *same], key=lambda one: one.surface.done)
-        kept = [*(old for old in self._records if old.settings != record.settings), best]
-        points = sum(one.surface.total for one in kept)
-        while len(kept) > 1 and points > self._most_points:
-            points -= kept.pop(0).surface.total
-        self._records = tuple(kept)
-
-    def surfaces(self, settings: PictureSettings) -> list[Surface]:
-        """The newest surfaces in the plane of these settings, newest last."""
-        plane = settings.alpha, settings.beta
-        return [one.surface for one in self._records if (one.settings.alpha, one.settings.beta) == plane][-REUSED:]
+    Cost: each direction is drawn once more; no forward pass.
+    """
+    found = []
+    for kept in session.planes.all():
+        for settings, surface in _distinct([*kept.surfaces, *_under_way(session, kept)]):
+            code = code_of(settings, view, session.sources)
+            found.append(_portable(settings, _frame(session, kept, settings), code, surface))
+    return found
 
 
-def portable(record: Record, code: str) -> dict[str, Any]:
-    """A record as plain values and float32 bytes, little-endian, points in C order; `known` holds a byte a point."""
-    surface = record.surface
-    metrics = np.array([surface.metrics[name] for name in record.frame.metrics], dtype=np.float64)
+def _under_way(session: Session, kept: Plane) -> list[tuple[PictureSettings, Surface]]:
+    run = session.run
+    if run is None or run.ended or run.surface is None or session.planes.of(run.settings) is not kept:
+        return []
+    return [(run.settings, run.surface)]
+
+
+def _distinct(pairs: Iterable[tuple[PictureSettings, Surface]]) -> list[tuple[PictureSettings, Surface]]:
+    """One surface for each settings: that which knows most, of equals the latest."""
+    best: dict[PictureSettings, Surface] = {}
+    for settings, surface in pairs:
+        if surface.done and (settings not in best or surface.done >= best[settings].done):
+            best[settings] = surface
+    return list(best.items())
+
+
+def _frame(session: Session, kept: Plane, settings: PictureSettings) -> Frame:
+    directions = plane(settings, session.sources, session.pairs)
+    windows = [(window.lo, window.hi) for window in (settings.alpha_range, settings.beta_range)]
+    evaluator = GridEvaluator(session.objective, directions, windows, settings.resolution)
+    found = None
+    if kept.curvature is not None:
+        sample = session.slices.sample(common_scale(settings.alpha, settings.beta))
+        found = verdict(kept.curvature, session.pairs, sample)
+    return make_frame(session.objective, evaluator, directions, kept.curvature, found, "", kept.tracks)
+
+
+def _portable(settings: PictureSettings, frame: Frame, code: str, surface: Surface) -> dict[str, Any]:
+    metrics = np.array([surface.metrics[name] for name in frame.metrics], dtype=np.float64)
     _, (loss, rows) = pack({"loss": surface.loss, "metrics": metrics})
     return {
-        "settings": encode(record.settings),
-        "frame": encode(record.frame),
+        "settings": encode(settings),
+        "frame": encode(frame),
         "code": code,
         "loss": bytes(loss),
         "metrics": bytes(rows),

@@ -31,12 +31,13 @@ from landscape_widgets.session.eigen import pair_messages
 from landscape_widgets.session.model import Objective
 from landscape_widgets.session.offers import offered
 from landscape_widgets.session.ready import ready_made
+from landscape_widgets.session.records import records
 from landscape_widgets.session.session import Session
 from landscape_widgets.session.settings import describe_axis, extent_of, parse_axis, ranges_of, scales_of
 from landscape_widgets.session.sources import Sources
 from landscape_widgets.widgets.arguments import reject_unknown
 from landscape_widgets.widgets.base import LandscapeWidget
-from landscape_widgets.widgets.library import loader
+from landscape_widgets.widgets.library import bundle, loader
 
 _requests = itertools.count(1)
 
@@ -129,11 +130,25 @@ class LandscapeExplorer(LandscapeWidget):
         return figure(self._known_surface(), **{**self._figure_options(), **options})
 
     def to_html(self, path: str | Path, **options: Any) -> Path:
-        """Write the picture as one HTML file that works offline and still rotates; returns the path."""
-        from landscape_widgets.figures.html import html
+        """Write the whole explorer as one HTML file of about 1 MB that works offline; returns the path.
 
+        It turns, is shown in every way, and replays the pictures computed so far at every resolution they hold, with
+        no kernel. The only option is `title`. A picture under way goes in as far as it is known.
+        """
+        from landscape_widgets.figures.replay import replay_html
+
+        reject_unknown("to_html", options, ["title"])
+        self._known_surface()
+        session = self._open_session()
+        view = {name: getattr(self, name) for name in VIEW_TRAITS}
+        collect = functools.partial(records, session, view)
+        kept = collect() if self._scheduler.on_own_thread else self._ask(collect, None)
+        names = ("title", "subtitle", "footer", "options", "settings", *VIEW_TRAITS, "eigen")
+        traits = {name: getattr(self, name) for name in names}
+        title = str(options.get("title", f"{self.title}: {self.subtitle}"))
         target = Path(path)
-        target.write_text(html(self._known_surface(), **{**self._figure_options(), **options}), encoding="utf-8")
+        text = replay_html(traits, kept, bundle(), title=title, still=self._png() or b"")
+        target.write_text(text, encoding="utf-8")
         return target
 
     def save_png(self, path: str | Path, **options: Any) -> Path:
