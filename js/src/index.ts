@@ -11,14 +11,22 @@ interface RenderContext {
   readonly signal?: AbortSignal;
 }
 
-export const explorer = {
-  /** Mounts a view; it goes when `signal` aborts or the returned function is called, whichever is first. */
-  render({ model, el, signal }: RenderContext): () => void {
-    const owner = new AbortController();
-    const end = () => owner.abort();
-    if (signal?.aborted) end();
-    signal?.addEventListener("abort", end, { once: true, signal: owner.signal });
-    if (!owner.signal.aborted) new ExplorerView(model, el, owner.signal).mount();
-    return end;
-  },
-};
+interface View {
+  mount(): void;
+}
+
+/** A view as the loaders take it: it goes when `signal` aborts or the returned function is called. */
+function entry(make: (model: WidgetModel, el: HTMLElement, signal: AbortSignal) => View) {
+  return {
+    render({ model, el, signal }: RenderContext): () => void {
+      const owner = new AbortController();
+      const end = () => owner.abort();
+      if (signal?.aborted) end();
+      signal?.addEventListener("abort", end, { once: true, signal: owner.signal });
+      if (!owner.signal.aborted) make(model, el, owner.signal).mount();
+      return end;
+    },
+  };
+}
+
+export const explorer = entry((model, el, signal) => new ExplorerView(model, el, signal));

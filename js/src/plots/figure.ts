@@ -50,7 +50,10 @@ export interface Figure {
   readonly plane: Plane | null;
 }
 
-export function palette(scene: Scene): Palette {
+/** What every figure is dressed in. */
+export type Dress = Pick<Scene, "theme" | "font">;
+
+export function palette(scene: Pick<Scene, "theme">): Palette {
   return PALETTES[scene.theme];
 }
 
@@ -114,7 +117,7 @@ export function colorbar(scene: Scene, heights: Heights): Attributes {
   };
 }
 
-export function baseLayout(scene: Scene): Attributes {
+export function baseLayout(scene: Dress): Attributes {
   const colours = palette(scene);
   return {
     autosize: true,
