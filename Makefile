@@ -9,7 +9,7 @@ SOURCES := $(shell find js/src -type f) js/build.mjs js/package.json
 export OMP_WAIT_POLICY = PASSIVE
 export GOMP_SPINCOUNT = 0
 
-.PHONY: setup build demo test test-long lint types js python format measured operators screenshots right clean
+.PHONY: setup build demo test test-long lint types js python format measured operators screenshots responsive right clean
 
 setup: $(VENV)/.installed $(BUNDLE)
 
@@ -64,6 +64,9 @@ format: setup
 
 clean:
 	rm -rf $(VENV) js/node_modules $(BUNDLE) artifacts dist
+
+responsive: setup
+	$(PY) docs/responsive.py
 
 screenshots: setup
 	$(PY) docs/screenshots.py

@@ -18,7 +18,7 @@ from torch import nn
 
 import landscape_widgets as lw
 from landscape_widgets.protocol.codec import encode
-from landscape_widgets.protocol.messages import AxisChoice, Hello, PictureRequest, PictureSettings
+from landscape_widgets.protocol.messages import AxisChoice, Hello, PictureRequest, PictureSettings, Range
 from landscape_widgets.widgets.library import bundle
 
 TARGET = Path(__file__).parents[1] / "docs" / "measured.md"
@@ -51,7 +51,8 @@ class Page:
 
     def time_to_first_picture(self, name: str, extent: float) -> float:
         """Seconds from a request for another range to the first complete 7 × 7 picture."""
-        settings = PictureSettings(AxisChoice("random", 0), AxisChoice("random", 1), "filter", extent, 49)
+        window = Range(-extent, extent)
+        settings = PictureSettings(AxisChoice("random", 0), AxisChoice("random", 1), window, window, 49)
         self.request = name
         self.first.clear()
         self.asked = time.perf_counter()

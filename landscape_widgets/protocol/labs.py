@@ -59,14 +59,20 @@ class SliceCount:
 
 @dataclasses.dataclass(frozen=True)
 class SlicePicture:
-    """One of the pictures side by side; its heights are the array of that name."""
+    """One of the pictures side by side; its heights above the centre are the array of that name, (k, k).
+
+    `kappa` is (κ₊, κ₋) along the axes as they are scaled, empty where not known yet; one unit of an axis is `length` in
+    parameter distance; `shows` is what the curvatures say.
+    """
 
     array: str
     title: str
     note: str
+    shows: str
     alpha: str
     beta: str
     extent: float
+    length: float
     kappa: tuple[float, ...]
 
 
@@ -74,7 +80,8 @@ class SlicePicture:
 class Histogram:
     """A histogram over a density.
 
-    Arrays "NAME-edges" (k + 1,), "NAME-counts" (k,), "NAME-x" and "NAME-density" (m,).
+    Arrays "NAME-edges" (k + 1,), "NAME-counts" (k,), and where a law is known "NAME-x" and "NAME-density" (m,).
+    `marked` is where tr H is marked.
     """
 
     name: str
@@ -86,7 +93,10 @@ class Histogram:
 
 @dataclasses.dataclass(frozen=True)
 class SaddleState:
-    """Everything a saddle lab shows."""
+    """Everything a saddle lab shows.
+
+    `lengths` is what one unit of each of `scales` is in parameter distance; `caution` is empty at a critical point.
+    """
 
     id: str
     run: int
@@ -97,6 +107,7 @@ class SaddleState:
     sentence: str
     caution: str
     caption: str
+    status: str
     done: int
     total: int
     seconds_left: float | None
@@ -108,6 +119,7 @@ class SaddleState:
     pictures: tuple[SlicePicture, ...]
     histograms: tuple[Histogram, ...]
     scales: tuple[SliceScale, ...]
+    lengths: tuple[float, ...]
     arrays: tuple[ArrayHeader, ...]
     v: int = VERSION
     kind: Literal["saddle"] = "saddle"

@@ -22,7 +22,9 @@ Source = Literal["random", "hessian", "gradient", "trajectory", "model", "custom
 View = Literal["surface", "contour", "both", "curves"]
 Height = Literal["log", "linear"]
 Colours = Literal["viridis", "cividis", "magma"]
-Purpose = Literal["hello", "picture", "eigenpairs", "curves", "slices", "settings", "saddle", "trace", "spectrum", "send"]
+Purpose = Literal[
+    "hello", "picture", "eigenpairs", "curves", "slices", "settings", "saddle", "trace", "spectrum", "send"
+]
 Work = Literal["picture", "eigenpairs", "curves", "slices", "lab"]
 Tone = Literal["minimum", "maximum", "saddle", "flat", "unknown"]
 

@@ -131,7 +131,11 @@ def _shape_parts(hint: Any, indent: int) -> list[str]:
     if typing.get_origin(hint) is tuple:
         return ['is: "list"', f"of: {_shape(typing.get_args(hint)[0], dataclasses.MISSING, indent, 'of')}"]
     if typing.get_origin(hint) is Literal:
-        return [f"is: [{', '.join(_options(hint))}]"]
+        line = f"is: [{', '.join(_options(hint))}]"
+        if indent + len(line) + 1 <= WIDTH:
+            return [line]
+        space = "\n" + " " * (indent + 2)
+        return [f"is: [{space}{f',{space}'.join(_options(hint))},\n{' ' * indent}]"]
     return ['is: "message"', f'name: "{hint.__name__}"']
 
 

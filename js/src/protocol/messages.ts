@@ -335,14 +335,16 @@ export interface SliceCount {
   readonly predicted_error: number | null;
 }
 
-/** One of the pictures side by side; its heights are the array of that name. */
+/** One of the pictures side by side; its heights above the centre are the array of that name, (k, k). */
 export interface SlicePicture {
   readonly array: string;
   readonly title: string;
   readonly note: string;
+  readonly shows: string;
   readonly alpha: string;
   readonly beta: string;
   readonly extent: number;
+  readonly length: number;
   readonly kappa: readonly number[];
 }
 
@@ -366,6 +368,7 @@ export interface SaddleState {
   readonly sentence: string;
   readonly caution: string;
   readonly caption: string;
+  readonly status: string;
   readonly done: number;
   readonly total: number;
   readonly seconds_left: number | null;
@@ -377,6 +380,7 @@ export interface SaddleState {
   readonly pictures: readonly SlicePicture[];
   readonly histograms: readonly Histogram[];
   readonly scales: readonly Scale[];
+  readonly lengths: readonly number[];
   readonly arrays: readonly ArrayHeader[];
   readonly v: number;
   readonly kind: "saddle";
@@ -700,7 +704,18 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
   Progress: {
     id: { is: "text" },
     purpose: {
-      is: ["hello", "picture", "eigenpairs", "curves", "slices", "settings", "saddle", "trace", "spectrum", "send"],
+      is: [
+        "hello",
+        "picture",
+        "eigenpairs",
+        "curves",
+        "slices",
+        "settings",
+        "saddle",
+        "trace",
+        "spectrum",
+        "send",
+      ],
     },
     stage: { is: "text" },
     done: { is: "whole" },
@@ -713,7 +728,18 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
   Result: {
     id: { is: "text" },
     purpose: {
-      is: ["hello", "picture", "eigenpairs", "curves", "slices", "settings", "saddle", "trace", "spectrum", "send"],
+      is: [
+        "hello",
+        "picture",
+        "eigenpairs",
+        "curves",
+        "slices",
+        "settings",
+        "saddle",
+        "trace",
+        "spectrum",
+        "send",
+      ],
     },
     outcome: { is: "text" },
     advice: { is: "text" },
@@ -728,7 +754,18 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
   Error: {
     id: { is: "text", nullable: true },
     purpose: {
-      is: ["hello", "picture", "eigenpairs", "curves", "slices", "settings", "saddle", "trace", "spectrum", "send"],
+      is: [
+        "hello",
+        "picture",
+        "eigenpairs",
+        "curves",
+        "slices",
+        "settings",
+        "saddle",
+        "trace",
+        "spectrum",
+        "send",
+      ],
       nullable: true,
     },
     message: { is: "text" },
@@ -793,9 +830,11 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     array: { is: "text" },
     title: { is: "text" },
     note: { is: "text" },
+    shows: { is: "text" },
     alpha: { is: "text" },
     beta: { is: "text" },
     extent: { is: "number" },
+    length: { is: "number" },
     kappa: { is: "list", of: { is: "number" } },
   },
   Histogram: {
@@ -815,6 +854,7 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     sentence: { is: "text" },
     caution: { is: "text" },
     caption: { is: "text" },
+    status: { is: "text" },
     done: { is: "whole" },
     total: { is: "whole" },
     seconds_left: { is: "number", nullable: true },
@@ -826,6 +866,7 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     pictures: { is: "list", of: { is: "message", name: "SlicePicture" } },
     histograms: { is: "list", of: { is: "message", name: "Histogram" } },
     scales: { is: "list", of: { is: ["raw", "unit", "filter"] } },
+    lengths: { is: "list", of: { is: "number" } },
     arrays: { is: "list", of: { is: "message", name: "ArrayHeader" } },
     v: { is: "whole", absent: 1 },
     kind: { is: ["saddle"] },
