@@ -497,6 +497,8 @@ describe("axis titles", () => {
     const unit = "12.3 × parameter distance, the length of a filter-normalised direction";
     expect(axisTitle("β", axis(7, { unit }))).toBe("β · random 0 (12.3 × distance)");
     expect(axisTitle("β", axis(7, { unit }), false)).toBe("β · random 0");
+    const share = axis(7, { label: "trajectory PC1 (81 % of variance)" });
+    expect(axisTitle("α", share)).toBe("α · trajectory PC1 (parameter distance)");
     expect(axisTitle("α", axis(7, { label: "x".repeat(99) }), false).length).toBeLessThan(40);
   });
 });

@@ -3,6 +3,7 @@ import { modelChannel } from "../src/protocol/channel";
 import type { CurveSettings } from "../src/protocol/messages";
 import { Session } from "../src/views/explorer/session";
 import { drawing } from "../src/views/explorer/state";
+import { slicesJob } from "../src/views/explorer/words";
 import { curvesMessage, frame, RecordedKernel, SETTINGS, SOURCES } from "./kernel";
 
 const FRAME = frame(7, [7]);
@@ -441,6 +442,23 @@ describe("eigenpairs", () => {
     expect(session.state).toMatchObject({ eigen: null, pairs: [pair] });
     kernel.result("e", "eigenpairs", { pairs: [{ ...pair, index: -1 }] });
     expect(session.state.pairs).toHaveLength(2);
+  });
+});
+
+describe("random slices", () => {
+  it("are told while they are drawn, with their place in the queue, and end with a new verdict", () => {
+    const progress = {
+      id: "slices",
+      purpose: "slices",
+      stage: "23 of 40 random slices",
+      done: 23,
+      total: 40,
+    };
+    kernel.reply({ kind: "progress", seconds_left: null, pairs: [], ...progress });
+    kernel.reply({ kind: "queue", jobs: [{ purpose: "slices", paused: false, position: 2, of: 3 }] });
+    expect(slicesJob(session.state)).toMatchObject({ text: "2 of 3: 23 of 40 random slices", part: 23 / 40 });
+    kernel.result("slices", "slices");
+    expect(slicesJob(session.state)).toBeNull();
   });
 });
 

@@ -66,7 +66,8 @@ const LONGEST = 30;
 
 /** α · Hessian λmax (parameter distance); without the unit where there is little room. */
 export function axisTitle(name: "α" | "β", axis: AxisInfo, roomy = true): string {
-  const label = axis.label.replaceAll("λ_", "λ");
+  // The share of variance stands in the caption: on the axis it would push the unit out.
+  const label = axis.label.replaceAll("λ_", "λ").replace(/ \([^()]* of variance\)$/, "");
   const short = label.length > LONGEST ? `${label.slice(0, LONGEST - 1)}…` : label;
   const words = short === "" ? name : `${name} · ${short}`;
   const unit = (axis.unit.split(",")[0] ?? "").replace("× parameter distance", "× distance");

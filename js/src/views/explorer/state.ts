@@ -41,7 +41,7 @@ export interface Problem {
 }
 
 /** The jobs of an explorer. */
-export type Work = "picture" | "eigenpairs" | "curves";
+export type Work = "picture" | "eigenpairs" | "curves" | "slices";
 export type Link = "waiting" | "live" | "saved";
 export type Purpose = "hello" | "picture" | "eigenpairs" | "curves" | "settings";
 
@@ -58,6 +58,8 @@ export interface ExplorerState {
   readonly stage: Progress | null;
   readonly eigen: Progress | null;
   readonly eigenEnd: Result | null;
+  /** Random slices being drawn to compare with, or null. */
+  readonly slices: Progress | null;
   /** Our newest request of curves, and what came of it: curves of other views and older requests are not ours. */
   readonly curvesId: string | null;
   readonly curves: CurveSet | null;
@@ -80,6 +82,7 @@ export function initialState(pairs: readonly Pair[] = []): ExplorerState {
     stage: null,
     eigen: null,
     eigenEnd: null,
+    slices: null,
     ...NO_CURVES,
     queue: [],
     verdict: null,
@@ -237,6 +240,7 @@ function noteProgress(state: ExplorerState, progress: Progress): ExplorerState {
   if (progress.purpose === "eigenpairs") return { ...state, pairs, ...eigenStage(progress) };
   if (progress.purpose === "curves")
     return progress.id === state.curvesId ? { ...state, curvesStage: progress } : state;
+  if (progress.purpose === "slices") return { ...state, slices: progress };
   if (progress.purpose !== "picture") return { ...state, pairs };
   const stale = state.wanted !== null && state.pending.has(progress.id) && progress.id !== state.wanted;
   return stale ? { ...state, pairs } : { ...state, pairs, stage: progress };
@@ -259,6 +263,7 @@ function noteResult(state: ExplorerState, result: Result): ExplorerState {
   const next = { ...settle(state, result.id), pairs: newerPairs(state, result.pairs) };
   if (result.purpose === "eigenpairs")
     return { ...next, eigen: null, eigenEnd: result, verdict: result.verdict ?? next.verdict };
+  if (result.purpose === "slices") return { ...next, slices: null };
   if (result.id === state.curvesId) return { ...next, curvesStage: null, curvesEnd: result };
   if (result.purpose !== "picture" || state.picture === null || result.id !== state.picture.id) return next;
   const picture = { ...state.picture, end: result, secondsLeft: null };
@@ -280,6 +285,7 @@ function noteError(state: ExplorerState, failure: Failure): ExplorerState {
   const next = settle(state, failure.id);
   const eigen = failure.purpose === "eigenpairs" ? null : next.eigen;
   const problem = problemOf(failure);
+  if (failure.purpose === "slices") return { ...next, slices: null, problem };
   const { picture } = next;
   if (picture === null || picture.id !== failure.id) return { ...next, eigen, problem };
   const end: Result = {

@@ -16,7 +16,7 @@ import { type Painting, paint } from "./painter";
 import { Session } from "./session";
 import { Stage } from "./stage";
 import type { ExplorerState } from "./state";
-import { captionText, curvesJob, eigenJob, pictureJob, pillText, summary } from "./words";
+import { captionText, curvesJob, eigenJob, pictureJob, pillText, slicesJob, summary } from "./words";
 
 const NARROW = 700;
 const ROOMY = 600;
@@ -24,6 +24,7 @@ const JOBS = {
   picture: "the picture",
   curves: "the curves",
   eigenpairs: "the Hessian directions",
+  slices: "the random slices",
 } as const;
 const WORDS = ["title", "subtitle", "footer"] as const;
 
@@ -145,7 +146,12 @@ export class ExplorerView {
     this.#pill.set(pillText(state, mesh, heights));
     this.#caption.set(captionText(state, view.view, withoutWebgl));
     this.#error.set(state.problem);
-    const jobs = { picture: pictureJob(state), eigenpairs: eigenJob(state), curves: curvesJob(state) };
+    const jobs = {
+      picture: pictureJob(state),
+      eigenpairs: eigenJob(state),
+      curves: curvesJob(state),
+      slices: slicesJob(state),
+    };
     this.#status.set(jobs, readText(this.model, "footer"));
     this.#announcer.set(summary(state, mesh, heights));
     this.#label(view.view);

@@ -123,6 +123,12 @@ export function curvesJob(state: ExplorerState): Job | null {
 
 const NORMS: Readonly<Record<string, string>> = { unit: "unit norm", filter: "filter norm", raw: "raw" };
 
+/** The status of the random slices drawn to compare with, or null. */
+export function slicesJob(state: ExplorerState): Job | null {
+  const { slices, link } = state;
+  return link === "saved" || slices === null ? null : running(state, "slices", partOf(slices), slices.stage);
+}
+
 /** The line under the two directions. */
 export function angleText({ picture }: ExplorerState): string {
   if (picture === null) return "";
