@@ -1,15 +1,16 @@
-// The ladder of imports: index -> views -> {controls, plots} -> protocol; and the size of files and functions.
+// The ladder of imports: index -> offline -> views -> {controls, plots} -> protocol; and the size of files and functions.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join, normalize, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const SOURCE = join(import.meta.dirname, "../src");
-const RUNGS = ["protocol", "plots", "controls", "views", "index"] as const;
+const RUNGS = ["protocol", "plots", "controls", "views", "offline", "index"] as const;
 type Rung = (typeof RUNGS)[number];
 
 const MAY: Readonly<Record<Rung, readonly Rung[]>> = {
-  index: ["views", "controls", "plots", "protocol"],
+  index: ["offline", "views", "controls", "plots", "protocol"],
+  offline: ["offline", "views", "controls", "plots", "protocol"],
   views: ["views", "controls", "plots", "protocol"],
   controls: ["controls", "protocol"],
   plots: ["plots", "protocol"],

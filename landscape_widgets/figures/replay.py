@@ -47,7 +47,7 @@ PAGE = """<!DOCTYPE html>
 <style>
 body {{ margin: 0; padding: 16px; font: 14px/1.5 {font}; color: #1f2328; background: #f6f7f9; }}
 main {{ margin: 0 auto; max-width: 1200px; }}
-h1 {{ margin: 0 0 12px; font-size: 18px; font-weight: 600; overflow-wrap: anywhere; }}
+h1 {{ position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); }}
 p {{ margin: 12px 0 0; font-size: 13px; color: #59636e; overflow-wrap: anywhere; }}
 img {{ max-width: 100%; }}
 @media (prefers-color-scheme: dark) {{
@@ -90,6 +90,7 @@ def replay_html(
     records : one a picture: `{settings, frame, code, loss, metrics, known}`, the last three bytes (float32 loss, rows
         of metrics, a byte a point that is 0 where it is not known).
     bundle : the page's code, an ES module that exports `replay(element, data)`.
+    title : of the page; only its tab and screen readers tell it, since the explorer has a bar of its own.
     still : a PNG for browsers that run no scripts.
 
     The file is about 0.45 times the bundle, since it travels compressed, and 1.4 times the records.
@@ -131,11 +132,11 @@ def _picture(png: bytes) -> str:
 
 
 def _note(count: int) -> str:
-    pictures = "one picture that was" if count == 1 else f"{count} pictures that were"
+    pictures = "one picture" if count == 1 else f"{count} pictures"
     return (
-        f"An offline copy of an explorer of landscape_widgets. It replays {pictures} computed when it was saved: "
-        "turn it, change how it is shown, and choose among the directions, ranges and resolutions it holds. "
-        "Nothing is computed anew, and nothing is fetched."
+        f"An offline copy of a landscape_widgets explorer. It replays {pictures} computed before it was saved: "
+        "turn it, show it in another way, choose among the directions, ranges and resolutions it holds. "
+        "Nothing is computed anew, nothing is fetched."
     )
 
 

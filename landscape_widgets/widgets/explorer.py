@@ -133,7 +133,7 @@ class LandscapeExplorer(LandscapeWidget):
         """Write the whole explorer as one HTML file of about 1 MB that works offline; returns the path.
 
         It turns, is shown in every way, and replays the pictures computed so far at every resolution they hold, with
-        no kernel. The only option is `title`. A picture under way goes in as far as it is known.
+        no kernel. A picture under way goes in as far as it is known. The only option is `title`, for another one.
         """
         from landscape_widgets.figures.replay import replay_html
 
@@ -144,8 +144,8 @@ class LandscapeExplorer(LandscapeWidget):
         collect = functools.partial(records, session, view)
         kept = collect() if self._scheduler.on_own_thread else self._ask(collect, None)
         names = ("title", "subtitle", "footer", "options", "settings", *VIEW_TRAITS, "eigen")
-        traits = {name: getattr(self, name) for name in names}
-        title = str(options.get("title", f"{self.title}: {self.subtitle}"))
+        traits = {name: getattr(self, name) for name in names} | options
+        title = f"{traits['title']}: {self.subtitle}"
         target = Path(path)
         text = replay_html(traits, kept, bundle(), title=title, still=self._png() or b"")
         target.write_text(text, encoding="utf-8")

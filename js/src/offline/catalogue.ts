@@ -61,10 +61,12 @@ export class Catalogue {
 
   /**
    * The picture that answers a request: what was changed must be as it was asked for, and the rest follows it, since
-   * each control names one part of what only exists together. A `Refusal` where nothing fits.
+   * each control names one part of what only exists together. A `Refusal` where nothing fits. `wished` is the
+   * resolution last chosen.
    */
   answer(asked: PictureSettings, before: PictureSettings, wished: number): Recorded | Refusal {
-    const exact = this.find(asked);
+    const unchanged = asked.resolution === before.resolution;
+    const exact = (unchanged ? this.find({ ...asked, resolution: wished }) : null) ?? this.find(asked);
     if (exact !== null) return exact;
     const fitting = this.#fitting(asked, before);
     const best = fitting.reduce<Recorded | null>(
