@@ -47,6 +47,8 @@ _PUBLIC = {
     "TrainingStream": "compute.training",
     "LandscapeExplorer": "widgets.explorer",
     "explore": "widgets.explore",
+    "TraceLab": "widgets.trace",
+    "SpectrumExplorer": "widgets.spectrum",
 }
 _MODULES = {"directions": "compute.directions", "zoo": "zoo"}
 

@@ -2,6 +2,8 @@
 
 import type { WidgetModel } from "./protocol/channel";
 import { ExplorerView } from "./views/explorer/view";
+import { SpectrumView } from "./views/lab/spectrum";
+import { TraceView } from "./views/lab/trace";
 
 export { replay } from "./offline/replay";
 
@@ -30,3 +32,6 @@ function entry(make: (model: WidgetModel, el: HTMLElement, signal: AbortSignal) 
 }
 
 export const explorer = entry((model, el, signal) => new ExplorerView(model, el, signal));
+export const trace = entry((model, el, signal) => new TraceView(model, el, signal));
+
+export const spectrum = entry((model, el, signal) => new SpectrumView(model, el, signal));
