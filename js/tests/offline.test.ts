@@ -261,7 +261,9 @@ describe("a view on a file", () => {
   ] as const)("says so where a %s is not there", async (_, alpha) => {
     const before = view.picture.loss;
     await view.ask({ alpha }, true);
-    expect(view.session.state.problem?.message).toMatch(/^This file holds for α .*Hessian λ_max \(unit\)/);
+    expect(view.session.state.problem?.message).toMatch(
+      /^This file holds for α only e0 \(raw\); Hessian λ_max \(unit\)$/,
+    );
     expect(view.session.settings.alpha).toEqual(recordOf(2).settings.alpha);
     expect(view.picture.loss).toBe(before);
   });

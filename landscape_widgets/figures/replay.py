@@ -47,7 +47,7 @@ PAGE = """<!DOCTYPE html>
 <style>
 body {{ margin: 0; padding: 16px; font: 14px/1.5 {font}; color: #1f2328; background: #f6f7f9; }}
 main {{ margin: 0 auto; max-width: 1200px; }}
-h1 {{ position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); }}
+h1, h2 {{ position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); }}
 p {{ margin: 12px 0 0; font-size: 13px; color: #59636e; overflow-wrap: anywhere; }}
 img {{ max-width: 100%; }}
 @media (prefers-color-scheme: dark) {{
@@ -60,6 +60,7 @@ p {{ color: #9aa4af; }}
 <body>
 <main>
 <h1>{title}</h1>
+<h2>Explorer</h2>
 <div id="explorer"></div>
 {still}<p>{note}</p>
 </main>

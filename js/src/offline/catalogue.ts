@@ -135,10 +135,10 @@ export class Catalogue {
     if (changed.length === 0) return this.#windowRefusal(asked);
     const held = changed.map((name) => {
       const labels = this.records.map(({ frame }) => `${frame[name].label} (${frame[name].normalization})`);
-      return `for ${LETTERS[name]} ${[...new Set(labels)].join(", ")}`;
+      return `for ${LETTERS[name]} only ${[...new Set(labels)].join("; ")}`;
     });
     return {
-      message: `This file holds ${held.join(" and ")}, and nothing else`,
+      message: `This file holds ${held.join(", and ")}`,
       advice: "Choose one of these; another direction, seed or normalisation needs the notebook.",
     };
   }
