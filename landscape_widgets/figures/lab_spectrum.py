@@ -136,9 +136,16 @@ def _density(
     if axis == "log":
         y = math.log10(one)
         page.line(frame.flat(np.array([[x[0], y], [x[-1], y]])), color=page.palette.muted, width=0.8, dotted=True)
-        page.text(box[0] + box[2], frame.flat(np.array([0.0, y]))[1] + 0.08, "one eigenvalue", size=SMALL,
-                  color=page.palette.muted, ha="right")  # fmt: skip
+        at = frame.flat(np.array([_quietest(x, density, one), y]))
+        page.text(float(at[0]), float(at[1]) + 0.09, "one eigenvalue", size=SMALL, color=page.palette.muted)
     _rug(below, rows)
+
+
+def _quietest(x: np.ndarray, density: np.ndarray, one: float) -> float:
+    """The middle of the longest stretch without eigenvalues: words there hide nothing."""
+    edges = np.r_[-1, np.flatnonzero(density >= 0.5 * one), len(x)]
+    longest = int(np.argmax(np.diff(edges)))
+    return float(x[min((edges[longest] + edges[longest + 1]) // 2, len(x) - 1)])
 
 
 def _ribbon(frame: Frame, x: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
@@ -157,7 +164,7 @@ def _rug(frame: Frame, rows: Marks) -> None:
     for row, (name, values, pairs) in enumerate(rows):
         y = bottom + height - step * (row + 0.5)
         page.text(left - 0.08, y, name, size=SMALL, color=colours.muted, ha="right")
-        places = frame.flat(np.stack([values, np.zeros(len(values))], -1))[:, 0] if len(values) else []
+        places = frame.flat(np.stack([values, np.zeros(len(values))], -1))[:, 0]
         for place in places:
             if pairs:
                 page.dot(float(place), y, color=colours.second, size=4.5, edge=colours.second, marker="D")
@@ -187,7 +194,7 @@ def _past(page: Sheet, region: Region, history: SpectrumHistory) -> None:
         return
     reach = np.concatenate([trace - error, trace + error])
     right = (left + half + 0.85, bottom + 0.55, half - 0.95, height - 0.8)
-    frame = _small(page, right, steps, reach, "trace ± standard error")
+    frame = _small(page, right, steps, reach, "trace ± error")
     page.line(frame.flat(np.stack([steps, trace], -1)), color=colours.text, width=1.4, marker=3.5, layer=3)
     for step, value, off in zip(steps, trace, error, strict=True):
         page.line(frame.flat(np.array([[step, value - off], [step, value + off]])), color=colours.text, width=0.8)

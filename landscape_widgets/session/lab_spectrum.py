@@ -256,7 +256,7 @@ class SpectrumLab:
                 "spread": estimate.spread(x, width),
                 "above": estimate.size * (1 - estimate.cumulative(x)),
                 "nodes": estimate.nodes,
-                "residuals": estimate.residuals,
+                "residuals": np.maximum(estimate.residuals, words.rounding(estimate)),
             }
         if view.exact is not None:
             arrays["exact"] = view.exact

@@ -9,7 +9,7 @@ import numpy as np
 
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.errors import Outcome
-from landscape_widgets.protocol.labs import Matrix, SpectrumSettings
+from landscape_widgets.protocol.labs import SpectrumSettings
 from landscape_widgets.results import Eigenpairs, SpectrumEstimate, SpectrumHistory
 
 BULK = 0.9
@@ -18,14 +18,14 @@ BULK = 0.9
 ROUND = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 """Leads of round numbers."""
 
-NAMES: dict[Matrix, str] = {
+NAMES: dict[str, str] = {
     "hessian": "Hessian",
     "gauss_newton": "Gauss–Newton matrix",
     "difference": "H − G",
 }
 
 
-def matrix_name(matrix: Matrix, layer: str) -> str:
+def matrix_name(matrix: str, layer: str) -> str:
     """What a matrix is called.
 
     >>> matrix_name("difference", "fc.0")
@@ -168,7 +168,13 @@ def density_status(estimate: SpectrumEstimate) -> str:
     if not len(estimate.nodes):
         return words
     value, residual = estimate.highest
-    return f"{words}; largest Ritz value {short(value)} (residual {short(residual, 1)})"
+    return f"{words}; largest Ritz value {measured(value)} (residual {short(max(residual, rounding(estimate)), 1)})"
+
+
+def rounding(estimate: SpectrumEstimate) -> float:
+    """What the rounding of the products leaves of any residual, whatever the recurrence says."""
+    eps = float(np.finfo(str(estimate.question.get("dtype", "float64"))).eps)
+    return eps * max(abs(estimate.highest[0]), abs(estimate.lowest[0]))
 
 
 def pairs_status(pairs: Eigenpairs) -> str:

@@ -38,7 +38,9 @@ export function pairTable(
   const head = h(
     "tr",
     {},
-    ...["", "eigenvalue", "residual", ""].map((text) => h("th", { scope: "col" }, text)),
+    ...["", "eigenvalue", "residual", ""].map((text) =>
+      text ? h("th", { scope: "col" }, text) : h("td", {}),
+    ),
   );
   const empty = h("p", { class: "lw-note" }, "They come after the density.");
   const table = h("table", { class: "lw-pairs", "aria-label": "Eigenpairs" }, h("thead", {}, head), body);

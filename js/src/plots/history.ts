@@ -123,13 +123,13 @@ function layoutOf(scene: HistoryScene, steps: readonly number[]): Attributes {
   };
   return {
     ...baseLayout(scene),
-    margin: { l: scene.roomy ? 104 : 58, r: 16, t: 26, b: 44 },
+    margin: { l: scene.roomy ? 104 : 66, r: 16, t: 26, b: 44 },
     hovermode: "closest",
     showlegend: true,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12, color: text } },
     xaxis: { ...x, domain: [0, 0.44], anchor: "y" },
     yaxis: { ...y, title: title("eigenvalue", 6) },
     xaxis2: { ...x, domain: [0.58, 1], anchor: "y2" },
-    yaxis2: { ...y, anchor: "x2", title: title(scene.roomy ? "trace ± standard error" : "trace ± error", 4) },
+    yaxis2: { ...y, anchor: "x2", title: title("trace ± error", 4) },
   };
 }

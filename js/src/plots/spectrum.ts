@@ -163,6 +163,7 @@ function pairMarks(scene: SpectrumScene): Attributes {
       size: pairs.map(({ index }) => (index === scene.chosen ? 13 : 9)),
       color: pairs.map(({ accepted }) => (accepted ? second : panel)),
       line: { width: 1.5, color: second },
+      opacity: 1,
     },
     hovertext: pairs.map(
       ({ index, value, residual: off, accepted }) =>
@@ -183,7 +184,7 @@ function layoutOf(scene: SpectrumScene, x: Numbers, axis: Axis | null): Attribut
   const xTitle = `eigenvalue ${plain(ofMatrix(state))}${broken}(loss per squared parameter distance)`;
   return {
     ...baseLayout(scene),
-    margin: { l: roomy ? 104 : 58, r: 16, t: 14, b: roomy ? 48 : 60 },
+    margin: { l: roomy ? 104 : 66, r: 16, t: 14, b: roomy ? 48 : 60 },
     hovermode: "closest",
     uirevision: JSON.stringify([state.settings.matrix, state.settings.layer, scene.scale]),
     xaxis: {
@@ -209,12 +210,12 @@ function layoutOf(scene: SpectrumScene, x: Numbers, axis: Axis | null): Attribut
       tickvals: exact ? [0, 1, 2] : [0, 2],
       ticktext: exact ? words : [words[0], words[2]],
     },
-    ...marks(scene, axis),
+    ...marks(scene, x, axis),
   };
 }
 
 /** The height of one eigenvalue on a log axis, and the chosen pair through the whole plot. */
-function marks(scene: SpectrumScene, axis: Axis | null): Attributes {
+function marks(scene: SpectrumScene, x: Numbers, axis: Axis | null): Attributes {
   const { muted, second, panel } = palette(scene);
   const one = oneEigenvalue(scene.state);
   const pair = scene.state.pairs.find(({ index }) => index === scene.chosen);
@@ -226,9 +227,7 @@ function marks(scene: SpectrumScene, axis: Axis | null): Attributes {
     shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: ink, layer: "below" });
     annotations.push({
       ...{
-        xref: "paper",
-        x: 1,
-        xanchor: "right",
+        x: quietest(scene, x, one),
         y,
         yanchor: "bottom",
         showarrow: false,
@@ -251,4 +250,16 @@ function marks(scene: SpectrumScene, axis: Axis | null): Attributes {
     });
   }
   return { shapes, annotations };
+}
+
+/** The middle of the longest stretch without eigenvalues: words there hide nothing. */
+function quietest({ arrays }: SpectrumScene, x: Numbers, one: number): number {
+  const density = arrays.get("density") ?? [];
+  let [from, best, middle] = [0, -1, Math.floor(x.length / 2)];
+  for (let i = 0; i <= x.length; i += 1) {
+    if (i < x.length && (density[i] as number) < 0.5 * one) continue;
+    if (i - from > best) [best, middle] = [i - from, Math.floor((from + i) / 2)];
+    from = i + 1;
+  }
+  return x[middle] ?? 0;
 }

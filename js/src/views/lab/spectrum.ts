@@ -115,7 +115,9 @@ export class SpectrumView {
     show(this.#caution, (state?.caution ?? "") !== "");
     this.#shell.say({
       job: jobOf(now),
-      caption: [state?.caption, state?.checkpoints ? state.history : ""].filter(Boolean).join(" Below: "),
+      caption: [state?.caption, now.arrays.has("steps") ? state?.history : ""]
+        .filter(Boolean)
+        .join(" Below: "),
       problem: now.problem,
       summary: summaryOf(now),
     });
