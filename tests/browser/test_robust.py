@@ -31,7 +31,8 @@ display(*explorers)
 
 ALPHA = {"source": "random", "seed": 0, "index": 0}
 BETA = {"source": "random", "seed": 1, "index": 0}
-SETTINGS = {"alpha": ALPHA, "beta": BETA, "scale": "filter", "extent": 1.0, "resolution": 13}
+WINDOW = {"lo": -1.0, "hi": 1.0}
+SETTINGS = {"alpha": ALPHA, "beta": BETA, "alpha_range": WINDOW, "beta_range": WINDOW, "resolution": 13}
 
 
 def settled(explorer, points="13 × 13"):
@@ -104,8 +105,8 @@ BAD = {
     "unknown kind": ({"v": 1, "kind": "explode", "id": "bad"}, "explode"),
     "no message": ([1, 2, 3], "expected"),
     "wrong type": (picture(resolution="many"), "many"),
-    "NaN range": (picture(extent="NaN"), "NaN"),
-    "negative range": (picture(extent=-1.0), "-1"),
+    "NaN range": (picture(alpha_range={"lo": "NaN", "hi": 1.0}), "NaN"),
+    "empty range": (picture(alpha_range={"lo": 1.0, "hi": -1.0}), "larger hi"),
     "a million points an axis": (picture(resolution=10**6), "1000000"),
     "settings missing": ({"v": 1, "kind": "request", "id": "bad", "purpose": "picture"}, "settings"),
     "a direction not offered": (picture(alpha={"source": "custom", "seed": 0, "index": 99}), "99"),
@@ -255,3 +256,28 @@ def test_saved_notebook_draws_without_its_kernel(open_notebook, server):
     expect(first.locator(".contourlayer, .contour").first).to_be_attached(timeout=20_000)
     reader.screenshot("explorer-saved")
     assert reader.errors == []
+
+
+def test_more_than_six_surfaces_sleep_as_pictures_and_wake_when_clicked(open_notebook):
+    page = open_notebook(
+        "many",
+        [CELLS[0], "many = [lw.explore(explorer.objective, resolution=7, slices=0) for _ in range(8)]; display(*many)"],
+    )
+    page.run_cell(0)
+    settled(page.widgets().first)
+    page.run_cell(1)
+    expect(page.widgets()).to_have_count(9, timeout=60_000)
+    for number in range(1, 9):
+        page.widgets().nth(number).scroll_into_view_if_needed()
+        settled(page.widgets().nth(number), "7 × 7")
+    asleep = page.page.locator(".lw-asleep")
+    expect(asleep).to_have_count(3, timeout=60_000)
+    assert page.page.locator(".lw-explorer:has(.gl-container canvas)").count() == 6
+    sleeper = page.page.locator(".lw-explorer:has(.lw-asleep)").first
+    number = page.page.locator(".lw-explorer").evaluate_all("all => all.findIndex(e => e.querySelector('.lw-asleep'))")
+    sleeper.locator(".lw-asleep").click()
+    woken = page.widgets().nth(number)
+    expect(woken.locator(".gl-container canvas").first).to_be_attached(timeout=30_000)
+    expect(asleep).to_have_count(3, timeout=60_000)
+    assert page.page.evaluate("window.lwContexts.lost") == 0
+    assert page.errors == []
