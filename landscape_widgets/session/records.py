@@ -10,7 +10,7 @@ import numpy as np
 from landscape_widgets.compute.grid import GridEvaluator
 from landscape_widgets.protocol.codec import encode, pack
 from landscape_widgets.protocol.messages import Frame, PictureSettings
-from landscape_widgets.results import Surface
+from landscape_widgets.results import Direction, Surface
 from landscape_widgets.session.code import python_code
 from landscape_widgets.session.frames import make_frame
 from landscape_widgets.session.honesty import common_scale
@@ -32,9 +32,13 @@ def records(session: Session, view: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     found = []
     for kept in session.planes.all():
-        for settings, surface in _distinct([*kept.surfaces, *_under_way(session, kept)]):
-            code = code_of(settings, view, session.sources)
-            found.append(_portable(settings, _frame(session, kept, settings), code, surface))
+        pictures = _distinct([*kept.surfaces, *_under_way(session, kept)])
+        if not pictures:
+            continue
+        directions = plane(pictures[0][0], session.sources, session.pairs)
+        for settings, surface in pictures:
+            frame = _frame(session, kept, settings, directions)
+            found.append(_portable(settings, frame, code_of(settings, view, session.sources), surface))
     return found
 
 
@@ -54,8 +58,7 @@ def _distinct(pairs: Iterable[tuple[PictureSettings, Surface]]) -> list[tuple[Pi
     return list(best.items())
 
 
-def _frame(session: Session, kept: Plane, settings: PictureSettings) -> Frame:
-    directions = plane(settings, session.sources, session.pairs)
+def _frame(session: Session, kept: Plane, settings: PictureSettings, directions: tuple[Direction, Direction]) -> Frame:
     windows = [(window.lo, window.hi) for window in (settings.alpha_range, settings.beta_range)]
     evaluator = GridEvaluator(session.objective, directions, windows, settings.resolution)
     found = None
