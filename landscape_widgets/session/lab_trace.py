@@ -16,7 +16,7 @@ from landscape_widgets.compute.operators.base import SymmetricOperator
 from landscape_widgets.compute.operators.hessian import HessianOperator
 from landscape_widgets.compute.trace import EXACT_LIMIT, HutchinsonTrace
 from landscape_widgets.compute.trace_probes import PRODUCT_COST, student_interval, student_name
-from landscape_widgets.errors import InputError, Outcome
+from landscape_widgets.errors import InputError, LandscapeError, Outcome
 from landscape_widgets.protocol.codec import pack
 from landscape_widgets.protocol.labs import TraceCurve, TraceMethod, TraceOffer, TraceSettings, TraceState
 from landscape_widgets.protocol.limits import MAX_BUDGET, MAX_SEED, MIN_SEED
@@ -70,9 +70,10 @@ class TraceListener(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TraceNow:
-    """Where a run stands, in the widget's own words."""
+    """Where a run stands, in the widget's own words; a method that raised has an error, and perhaps no result."""
 
     results: Mapping[str, TraceEstimate]
+    failures: Mapping[str, LandscapeError]
     exact: float | None
     sentence: str
     status: str
@@ -217,7 +218,8 @@ class Traces:
         if spent.planned > spent.done:
             status = f"{spent.least:,.0f} of {settings.budget:,} gradient evaluations each"
         progress = 1.0 if spent.planned <= 0 else min(1.0, spent.done / spent.planned)
-        return TraceNow(found, exact, self._sentence(settings, spent), status, progress)
+        failures: dict[str, LandscapeError] = {run.method: run.error for run in runs if run.error is not None}
+        return TraceNow(found, failures, exact, self._sentence(settings, spent), status, progress)
 
     def message(self, state: TraceSettings, id: str, run: int, seq: int) -> tuple[TraceState, list[memoryview]]:
         """The newest estimates of these settings."""

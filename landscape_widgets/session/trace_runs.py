@@ -79,7 +79,7 @@ class Run(Generic[S]):
 
     def result(self) -> TraceEstimate | None:
         """The estimate within the budget, None before there is one."""
-        if self._found is None:
+        if self._found is None or (self.error is not None and not len(self._found.cost_history)):
             return None
         return within(shifted(self._found, self._extra), self.budget, self.done)
 

@@ -296,7 +296,7 @@ class ExactRun(Run[TraceState]):
 
     def result(self) -> TraceEstimate | None:
         """The sum so far, scaled up; exact at the end."""
-        return self._found
+        return None if self.error is not None else self._found
 
     def details(self) -> str:
         """How many there are."""

@@ -46,8 +46,8 @@ class TraceLab(LandscapeLab):
     options : further keywords of `Objective`.
 
     Traits, to observe and to link: `methods`, `budget` and `seed`, which begin a run when they are set, and `result`
-    (a mapping from method to `TraceEstimate`), `exact`, `sentence`, `status`, `progress`, `error`. Observers of the
-    latter run on the scheduler's thread.
+    (a mapping from method to `TraceEstimate`), `failures` (from method to error), `exact`, `sentence`, `status`,
+    `progress`, `error`. Observers of the latter run on the scheduler's thread.
 
     Raises
     ------
@@ -70,6 +70,7 @@ class TraceLab(LandscapeLab):
     budget: Any = traitlets.Any(200, help="gradient evaluations of each")
     seed: Any = traitlets.Any(0, help="of the probes")
     exact = traitlets.Any(None, allow_none=True, help="the exact trace, once it is known")
+    failures = traitlets.Any(MappingProxyType({}), help="what each method raised that could not run")
     sentence = traitlets.Unicode(help="what is known, in one sentence")
 
     def __init__(
@@ -139,6 +140,7 @@ class TraceLab(LandscapeLab):
         """The estimates have moved."""
         with self.hold_trait_notifications():
             self.exact, self.sentence = now.exact, now.sentence
+            self.failures = MappingProxyType(dict(now.failures))
             self.moved(MappingProxyType(dict(now.results)), now.status, now.progress, finished)
 
     # ------------------------------------------------------------ inside
