@@ -9,7 +9,7 @@ SOURCES := $(shell find js/src -type f) js/build.mjs js/package.json
 export OMP_WAIT_POLICY = PASSIVE
 export GOMP_SPINCOUNT = 0
 
-.PHONY: setup build demo test test-long lint types js python format measured operators screenshots responsive right clean
+.PHONY: setup build demo test test-long lint types js python format measured operators screenshots responsive right recorded densenet hessian-directions clean
 
 setup: $(VENV)/.installed $(BUNDLE)
 
@@ -77,3 +77,12 @@ right: setup
 
 operators: setup
 	$(PY) -m benchmarks.operators
+
+recorded: setup
+	$(PY) -m notebooks.recorded.classifiers flatness vgg9 resnet56 resnet56-plain
+
+densenet: setup
+	$(PY) -m benchmarks.densenet
+
+hessian-directions: setup
+	$(PY) -m benchmarks.hessian_directions
