@@ -141,6 +141,8 @@ class LandscapeWidget(anywidget.AnyWidget):
         self.send(content, buffers)
 
     def _start(self) -> None:
+        if self._closed:
+            raise LandscapeError("expected an open widget, got a closed one", "make a new one")
         self._scheduler.call(self._begin)
 
     def _unfinished(self) -> list[Any]:

@@ -279,13 +279,13 @@ class LandscapeExplorer(LandscapeWidget):
     def _changed(self, change: Any) -> None:
         if self._applying and self._scheduler.on_own_thread:
             return
-        scales = scales_of(self.scale)
+        session, scales = self._open_session(), scales_of(self.scale)
         if change["name"] == "seed":
             self._axes = tuple(_reseeded(axis, self.seed + place) for place, axis in enumerate(self._axes))  # type: ignore[assignment]
         elif change["name"] == "scale":
             self._axes = tuple(_rescaled(axis, scale) for axis, scale in zip(self._axes, scales, strict=True))  # type: ignore[assignment]
         if self._started:
-            session, keep = self._open_session(), change["name"] == "scale"
+            keep = change["name"] == "scale"
             request = functools.partial(session.request_picture, f"kernel-{next(_requests)}", self._settings())
             self._scheduler.call(functools.partial(request, keep_region=keep))
         else:

@@ -21,14 +21,12 @@ def explorer():
 
 
 def test_observers_hear_every_public_trait_that_a_picture_changes(explorer):
-    heard = []
-    explorer.observe(
-        lambda change: heard.append(change["name"]), names=["surface", "status", "progress", "pairs", "code"]
-    )
+    heard, names = [], ["surface", "status", "progress", "pairs", "code"]
+    explorer.observe(lambda change: heard.append(change["name"]), names=names)
     explorer.wait(60)
     explorer.resolution = 13
     explorer.wait(60)
-    assert {"surface", "status", "progress", "pairs", "code"} <= set(heard)
+    assert set(heard) == set(names)
 
 
 def test_linked_to_a_slider_both_ways(explorer):
@@ -89,3 +87,5 @@ def test_closed_twice_is_closed_and_says_so(explorer):
     explorer.close()
     with pytest.raises(lw.LandscapeError, match="expected an open explorer, got a closed one"):
         explorer.extent = 2.0
+    with pytest.raises(lw.LandscapeError, match="expected an open widget, got a closed one"):
+        explorer.wait(1)
