@@ -98,8 +98,13 @@ def curvatures(a: float, b: float, c: float) -> np.ndarray:
 
 
 def kind_of(kappa: np.ndarray, noise: float = 0.0) -> str:
-    """What a slice with these curvatures shows; one within ± noise of zero makes it "flat"."""
+    """What a slice with these curvatures shows; one within ± noise of zero makes it "flat".
+
+    Curvatures that are NaN or infinite show nothing: "not finite".
+    """
     upper, lower = float(kappa.max()), float(kappa.min())
+    if not (np.isfinite(upper) and np.isfinite(lower)):
+        return "not finite"
     if lower > noise:
         return "minimum"
     if upper < -noise:
@@ -108,9 +113,9 @@ def kind_of(kappa: np.ndarray, noise: float = 0.0) -> str:
 
 
 def _per_length(a: float, b: float, c: float, gram: np.ndarray) -> np.ndarray:
-    """Eigenvalues of [[a, b], [b, c]] against the Gram matrix; NaN where the directions are parallel."""
+    """Eigenvalues of [[a, b], [b, c]] against the Gram matrix; NaN where not finite, or the directions parallel."""
     gram[1, 0] = gram[0, 1]
-    if np.linalg.cond(gram / np.sqrt(np.outer(np.diag(gram), np.diag(gram)))) > 1e12:
+    if not np.isfinite([a, b, c]).all() or np.linalg.cond(gram / np.sqrt(np.outer(np.diag(gram), np.diag(gram)))) > 1e12:
         return np.full(2, np.nan)
     values: np.ndarray = scipy.linalg.eigh(np.array([[a, b], [b, c]]), gram, eigvals_only=True)
     return values[::-1].copy()

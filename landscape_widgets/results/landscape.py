@@ -139,7 +139,7 @@ class SliceCurvature(Result):
     A, B, C : ηᵀHη, ηᵀHδ, δᵀHδ for the two direction vectors as given.
     kappa : (2,), float64, eigenvalues of [[A, B], [B, C]], descending.
     kappa_per_length : (2,), the same per unit of raw parameter distance, [[A, B], [B, C]] against the Gram matrix.
-    kind : "minimum", "maximum", "saddle" or "flat" (some curvature is zero to rounding).
+    kind : "minimum", "maximum", "saddle", "flat" (some curvature is zero to rounding) or "not finite".
     gradient : (2,), slope along each direction at the centre; NaN where the operator has no objective.
     loss : loss at the centre; NaN where the operator has no objective.
     gradient_norm : |∇L| at the centre over all parameters; NaN where the operator has no objective.

@@ -17,11 +17,21 @@ NOUNS = {
 }
 
 
+LEAST_SLICES = 10
+"""Random slices below which nothing is said of them."""
+
+
 def verdict(curvature: SliceCurvature, pairs: Eigenpairs | None, sample: SliceSample | None = None) -> Verdict:
     """What the slice shows at its centre, whether the whole spectrum agrees, and how usual it is among random slices.
 
     Curvatures are given per unit of parameter distance, so that they compare with eigenvalues whatever the scale.
     """
+    if not np.isfinite(curvature.kappa).all():
+        return Verdict(
+            "The curvature here is not finite.",
+            "The loss has no finite second derivative at the centre, so nothing is said of its shape.",
+            "unknown",
+        )
     tone: Tone = curvature.kind if curvature.kind in ("minimum", "maximum", "saddle") else "flat"  # type: ignore[assignment]
     point = None if pairs is None else point_kind(pairs)
     shown = curvature.kappa_per_length if np.isfinite(curvature.kappa_per_length).all() else curvature.kappa
@@ -43,7 +53,7 @@ def verdict(curvature: SliceCurvature, pairs: Eigenpairs | None, sample: SliceSa
 
 def standing(curvature: SliceCurvature, pairs: Eigenpairs | None, sample: SliceSample | None) -> str:
     """What random slices of the same normalisation show, and where this one stands among them."""
-    if sample is None:
+    if sample is None or sample.done < min(LEAST_SLICES, sample.total):
         return ""
     words = f" {sentence(sample, pairs)}."
     if not np.isfinite(curvature.kappa_per_length).all():

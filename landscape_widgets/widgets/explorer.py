@@ -215,10 +215,12 @@ class LandscapeExplorer(LandscapeWidget):
         """Keep the newest surface; a finished one also as the trait that a saved notebook holds."""
         self.surface = surface
         if finished and self._session is not None:
-            metrics = [array.astype("<f4") for array in surface.metrics.values()]
+            with np.errstate(over="ignore"):  # beyond float32 is infinite, which a page draws as no value
+                loss = surface.loss.astype("<f4")
+                metrics = [array.astype("<f4") for array in surface.metrics.values()]
             self.picture = {
                 "frame": encode(self._session.frame()),
-                "loss": surface.loss.astype("<f4").tobytes(),
+                "loss": loss.tobytes(),
                 "metrics": np.array(metrics, "<f4").tobytes(),
             }
 

@@ -270,6 +270,28 @@ def test_a_loss_without_second_derivatives_still_has_a_surface():
     explorer.close()
 
 
+def test_a_gradient_of_nan_at_the_centre_still_has_a_surface():
+    class Edge(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.t = nn.Parameter(torch.full((2,), 2.0, dtype=torch.float64))
+
+        def forward(self, x):
+            return x * torch.where(self.t > 5, (self.t - 9).sqrt(), self.t * self.t).sum()
+
+    data = torch.ones(2, 1, dtype=torch.float64), torch.zeros(2, 1, dtype=torch.float64)
+    explorer = lw.explore(Edge(), lambda o, t: (o - t).mean(), data, resolution=7, scale="unit", directions=EDGES)
+    surface = explorer.wait(60)
+    expected = [[(2 + a) ** 2 + (2 + b) ** 2 for a in surface.alpha] for b in surface.beta]
+    np.testing.assert_allclose(surface.loss, expected, rtol=1e-12)
+    assert explorer._session.frame().preview is None
+    assert "not finite" in explorer._session.frame().verdict.title
+    explorer.close()
+
+
+EDGES = (np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+
+
 def test_more_eigenpairs_are_offered_and_drawn(objective):
     explorer = lw.explore(objective, largest=2, smallest=2, directions=(1, -2), scale="unit", resolution=7)
     labels = [source["label"] for source in explorer.options["sources"]]
