@@ -115,7 +115,8 @@ def kind_of(kappa: np.ndarray, noise: float = 0.0) -> str:
 def _per_length(a: float, b: float, c: float, gram: np.ndarray) -> np.ndarray:
     """Eigenvalues of [[a, b], [b, c]] against the Gram matrix; NaN where not finite, or the directions parallel."""
     gram[1, 0] = gram[0, 1]
-    if not np.isfinite([a, b, c]).all() or np.linalg.cond(gram / np.sqrt(np.outer(np.diag(gram), np.diag(gram)))) > 1e12:
+    scaled = gram / np.sqrt(np.outer(np.diag(gram), np.diag(gram)))
+    if not np.isfinite([a, b, c]).all() or np.linalg.cond(scaled) > 1e12:
         return np.full(2, np.nan)
     values: np.ndarray = scipy.linalg.eigh(np.array([[a, b], [b, c]]), gram, eigvals_only=True)
     return values[::-1].copy()
