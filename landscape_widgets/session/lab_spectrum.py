@@ -190,7 +190,7 @@ class SpectrumLab:
             total=0 if estimate is None else estimate.total,
             sentence=state.sentence,
             caution=words.caution(estimate, pairs, width),
-            caption=words.caption(self.objective, state.settings, state.size, estimate, width),
+            caption=words.caption(self.objective, state.settings, state.size, estimate, pairs, width),
             stage=state.stage,
             status=state.status,
             part=state.part,

@@ -47,12 +47,13 @@ def short(value: float, digits: int = 3) -> str:
     return re.sub(r"e([+-])0*(\d)", r"e\1\2", text).replace("e+", "e").replace("-", "−", 1 if value < 0 else 0)
 
 
-def measured(value: float) -> str:
-    """A measured number: its zeros are kept.
+def measured(value: float, rounding: float = 0.0) -> str:
+    """A measured number: its zeros are kept; within its rounding of 0 it is 0.
 
-    >>> measured(1.0025), measured(-0.0), measured(12.5)
-    ('1.00', '0', '12.5')
+    >>> measured(1.0025), measured(-0.0), measured(12.5), measured(-1e-9, 1e-7)
+    ('1.00', '0', '12.5', '0')
     """
+    value = 0.0 if abs(value) <= rounding else value
     kept = value != 0 and 1e-4 <= abs(value) < 100
     return f"{value:#.3g}".replace("-", "−") if kept else short(value + 0.0)
 
@@ -91,7 +92,8 @@ def _bulk(estimate: SpectrumEstimate | None, pairs: Eigenpairs | None, exact: np
     if float(sizes[-1]) == 0.0:
         return f"all {size:,} eigenvalues are 0"
     if bound == 0.0 or bound >= 0.8 * float(sizes[-1]):
-        return f"{size:,} eigenvalues lie between {measured(float(nodes.min()))} and {measured(top)}"
+        low = measured(float(nodes.min()), _noise(estimate))
+        return f"{size:,} eigenvalues lie between {low} and {measured(top, _noise(estimate))}"
     share = float(weights[np.abs(nodes) <= bound].sum())
     words = f"{_share(share)} of {size:,} eigenvalues lie within ±{short(bound)}"
     threshold = rounded_up(max(2 * bound, 0.1 * top))
@@ -107,8 +109,9 @@ def _above(
     else:
         assert estimate is not None
         found = 0 if pairs is None else int(((pairs.values > threshold) & pairs.accepted).sum())
-        sampled = estimate.size * (1 - float(estimate.cumulative(threshold)))
-        error = estimate.size * float(estimate.cumulative_spread(threshold))
+        at = np.array([threshold])
+        sampled = estimate.size * (1 - float(estimate.cumulative(at)[0]))
+        error = estimate.size * float(estimate.cumulative_spread(at)[0])
         count = max(round(sampled), found, 1)
         words = f" ± {math.ceil(error):,}" if error >= 0.5 else ""
     about = "" if exact is not None else "about "
@@ -117,16 +120,25 @@ def _above(
 
 def _ends(estimate: SpectrumEstimate | None, pairs: Eigenpairs | None, exact: np.ndarray | None) -> str:
     """The ends of the spectrum, and how well they are known."""
+    noise = _noise(estimate)
+
+    def named(high: float, low: float) -> str:
+        return f"λ_max = {measured(high, noise)}, λ_min = {measured(low, noise)}"
+
     if pairs is not None and pairs.vectors.shape[1] and pairs.largest and len(pairs.values) > pairs.largest:
-        ends = f"λ_max = {measured(float(pairs.values[0]))}, λ_min = {measured(float(pairs.values[-1]))}"
         residuals = f"{short(float(pairs.residuals[0]), 1)}, {short(float(pairs.residuals[-1]), 1)}"
         doubt = "" if pairs.accepted[[0, -1]].all() else ", not yet converged"
-        return f"{ends} (true residuals {residuals}{doubt})"
+        return f"{named(float(pairs.values[0]), float(pairs.values[-1]))} (true residuals {residuals}{doubt})"
     if exact is not None:
-        return f"λ_max = {measured(float(exact[-1]))}, λ_min = {measured(float(exact[0]))}"
+        return named(float(exact[-1]), float(exact[0]))
     assert estimate is not None
-    high, low = estimate.highest[0], estimate.lowest[0]
-    return f"the largest and smallest Ritz values so far are {measured(high)} and {measured(low)}"
+    high, low = measured(estimate.highest[0], noise), measured(estimate.lowest[0], noise)
+    return f"the largest and smallest Ritz values so far are {high} and {low}"
+
+
+def _noise(estimate: SpectrumEstimate | None) -> float:
+    """Below it an eigenvalue is zero to rounding."""
+    return 0.0 if estimate is None or not len(estimate.nodes) else 4 * rounding(estimate)
 
 
 def _share(share: float) -> str:
@@ -211,7 +223,12 @@ def history_caption(history: SpectrumHistory | None) -> str:
 
 
 def caption(
-    objective: Objective, settings: SpectrumSettings, size: int, estimate: SpectrumEstimate | None, width: float | None
+    objective: Objective,
+    settings: SpectrumSettings,
+    size: int,
+    estimate: SpectrumEstimate | None,
+    pairs: Eigenpairs | None,
+    width: float | None,
 ) -> str:
     """What is drawn, from how much, and how wide it was smoothed."""
     name = matrix_name(settings.matrix, settings.layer)
@@ -227,5 +244,12 @@ def caption(
     band = "band ± one standard error between probes, " if estimate.used > 1 else ""
     return (
         f"{words} Lanczos quadrature: {estimate.used} probe{'s' * (estimate.used != 1)} × {steps} steps{exact}; {band}"
-        f"smoothed by σ = {short(width)}, mass {estimate.mass:.6f}."
+        f"smoothed by σ = {short(width)}, mass {estimate.mass:.6f}.{_copies(pairs)}"
     )
+
+
+def _copies(pairs: Eigenpairs | None) -> str:
+    """What a single Krylov vector cannot see."""
+    if pairs is None or not pairs.vectors.shape[1] or pairs.multiplicity_checked:
+        return ""
+    return " Of a multiple eigenvalue, eigenpairs show one copy (verify=True finds the others)."

@@ -15,7 +15,7 @@ import torch
 
 from landscape_widgets.compute.lanczos import Lanczos
 from landscape_widgets.compute.objective import Objective
-from landscape_widgets.compute.operators.base import SymmetricOperator
+from landscape_widgets.compute.operators.base import PartialProduct, SymmetricOperator
 from landscape_widgets.compute.operators.blocks import BlockOperator, layer_blocks
 from landscape_widgets.compute.operators.gauss_newton import GaussNewtonOperator
 from landscape_widgets.compute.operators.hessian import HessianOperator
@@ -202,6 +202,7 @@ class ExactSpectra:
         self._matrices = matrices
         self._found: dict[Place, np.ndarray] = {}
         self._columns: dict[Place, list[np.ndarray]] = {}
+        self._partial: dict[Place, PartialProduct] = {}
 
     def known(self, place: Place) -> np.ndarray | None:
         """The eigenvalues, ascending, if they are known already."""
@@ -217,7 +218,9 @@ class ExactSpectra:
         while len(columns) < size:
             unit = torch.zeros(size, dtype=operator.dtype, device=operator.device)
             unit[len(columns)] = 1.0
-            column = yield from _counted(operator.product_steps(unit), len(columns))
+            partial = self._partial.setdefault(place, PartialProduct())
+            column = yield from _counted(operator.product_steps(unit, partial), len(columns))
+            del self._partial[place]
             columns.append(array_of(column).astype(np.float64))
         dense = np.stack(columns)
         del self._columns[place]
