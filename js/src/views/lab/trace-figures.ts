@@ -14,6 +14,8 @@ export interface TraceScene {
   readonly arrays: Arrays;
   /** Whether the cost of the first plot is on a log axis. */
   readonly log: boolean;
+  /** The method whose row is pointed at: the others stand back. */
+  readonly emphasis: TraceMethod | null;
   readonly theme: Theme;
   readonly font: string;
 }
@@ -44,9 +46,10 @@ export function wearOf(method: TraceMethod, theme: Theme): Wear {
   return { colour: colours[method], dash: DASHES[method] };
 }
 
-/** The history of one estimator, as it came. */
+/** The history of one estimator, as it came; `weight` is how strongly it is drawn, 0 to 2. */
 interface Line {
   readonly curve: TraceCurve;
+  readonly weight: number;
   readonly wear: Wear;
   readonly cost: Float32Array;
   readonly value: Float32Array;
@@ -57,7 +60,11 @@ interface Line {
 
 const NONE = new Float32Array();
 
-function linesOf({ state, arrays, theme }: TraceScene): Line[] {
+function linesOf({ state, arrays, theme, emphasis }: TraceScene): Line[] {
+  const weightOf = (method: TraceMethod) => {
+    if (emphasis === null || !state.curves.some((curve) => curve.method === emphasis)) return 1;
+    return method === emphasis ? 2 : 0;
+  };
   return state.curves
     .filter(({ method }) => method !== "exact")
     .map((curve) => {
@@ -65,7 +72,14 @@ function linesOf({ state, arrays, theme }: TraceScene): Line[] {
         (arrays.get(`${curve.method}-${name}`) as Float32Array | undefined) ?? NONE;
       const wear = wearOf(curve.method, theme);
       return {
-        ...{ curve, wear, cost: row("cost"), value: row("value"), error: row("error") },
+        ...{
+          curve,
+          weight: weightOf(curve.method),
+          wear,
+          cost: row("cost"),
+          value: row("value"),
+          error: row("error"),
+        },
         ...{ half: row("half"), probes: row("probes") },
       };
     });
@@ -94,7 +108,7 @@ export function estimateFigure(scene: TraceScene): Figure {
 }
 
 /** A closed outline of value ± half the interval; left out where it is wider than the plot, which tells nothing. */
-function band({ wear, cost, value, half }: Line, widest: number): Attributes {
+function band({ wear, weight, cost, value, half }: Line, widest: number): Attributes {
   const there = [...cost.keys()].filter((i) => (half[i] as number) < 0.6 * widest);
   const back = [...there].reverse();
   const at = (i: number, side: number) => (value[i] as number) + side * (half[i] as number);
@@ -104,20 +118,28 @@ function band({ wear, cost, value, half }: Line, widest: number): Attributes {
     fill: "toself",
     hoverinfo: "skip",
     line: { width: 0 },
-    fillcolor: sheer(wear.colour, 0.1),
+    fillcolor: sheer(wear.colour, 0.1 * weight),
     x: [...there, ...back].map((i) => cost[i] as number),
     y: [...there.map((i) => at(i, 1)), ...back.map((i) => at(i, -1))],
   };
 }
 
-function path({ curve, wear, cost }: Line, height: Float32Array, texts: readonly string[]): Attributes {
+function path(
+  { curve, wear, weight, cost }: Line,
+  height: Float32Array,
+  texts: readonly string[],
+): Attributes {
   return {
     type: "scatter",
     mode: cost.length === 1 ? "markers" : "lines",
     name: plain(curve.name),
     x: [...cost],
     y: [...height].map((one) => (Number.isFinite(one) ? one : null)),
-    line: { color: wear.colour, width: 2, dash: wear.dash },
+    line: {
+      color: weight > 0 ? wear.colour : sheer(wear.colour, 0.3),
+      width: weight > 1 ? 3 : 2,
+      dash: wear.dash,
+    },
     marker: { color: wear.colour, size: 6 },
     hoverinfo: "text",
     hovertext: texts,
@@ -347,6 +369,15 @@ function figure(scene: TraceScene, kind: string, data: readonly Attributes[], la
   const names = scene.state.curves.map(({ method }) => method);
   const modes = data.map(({ mode }) => mode);
   const values = data.map(({ x, y, hovertext }, trace) => ({ trace, attributes: { x, y, hovertext } }));
-  const key = JSON.stringify([kind, scene.theme, scene.font, names, modes, layout.xaxis, layout.yaxis]);
+  const key = JSON.stringify([
+    kind,
+    scene.theme,
+    scene.font,
+    scene.emphasis,
+    names,
+    modes,
+    layout.xaxis,
+    layout.yaxis,
+  ]);
   return { key, data, layout, values, threeD: false, plane: null };
 }

@@ -33,6 +33,7 @@ interface Row {
 
 export function traceTable(
   onChange: (methods: readonly TraceMethod[]) => void,
+  onPoint: (method: TraceMethod | null) => void,
   signal: AbortSignal,
 ): TraceTable {
   const body = h("tbody");
@@ -48,6 +49,12 @@ export function traceTable(
   const rebuild = (offered: readonly TraceOffer[]) => {
     rows = new Map(offered.map(({ method, name }) => [method, row(name, change, signal)]));
     body.replaceChildren(...[...rows.values()].map((one) => one.element));
+    for (const [method, { element: line }] of rows) {
+      for (const event of ["pointerenter", "focusin"] as const)
+        listen(line, event, () => onPoint(method), signal);
+      for (const event of ["pointerleave", "focusout"] as const)
+        listen(line, event, () => onPoint(null), signal);
+    }
   };
   return {
     element,

@@ -7,7 +7,7 @@ import { slider } from "../../controls/slider";
 import { Plot } from "../../plots/plot";
 import { modelChannel, type WidgetModel } from "../../protocol/channel";
 import { count } from "../../protocol/format";
-import type { TraceSettings, TraceState } from "../../protocol/messages";
+import type { TraceMethod, TraceSettings, TraceState } from "../../protocol/messages";
 import { LabClient } from "./client";
 import { LabShell, type ShellPage } from "./shell";
 import { errorFigure, estimateFigure } from "./trace-figures";
@@ -27,6 +27,7 @@ export class TraceView {
   readonly #errors: Plot;
   readonly #parts;
   #log = false;
+  #emphasis: TraceMethod | null = null;
   #painted: readonly unknown[] = [];
 
   constructor(
@@ -36,8 +37,11 @@ export class TraceView {
   ) {
     this.#client = new LabClient(model, modelChannel(model), "trace", signal, () => this.#shell.schedule());
     this.#parts = build(
-      (part) => this.#ask(part),
-      (log) => this.#axis(log),
+      {
+        onAsk: (part) => this.#ask(part),
+        onAxis: (log) => this.#axis(log),
+        onPoint: (method) => this.#point(method),
+      },
       signal,
     );
     const { stage, column, places, tools } = this.#parts;
@@ -72,6 +76,11 @@ export class TraceView {
     this.#shell.schedule();
   }
 
+  #point(method: TraceMethod | null): void {
+    this.#emphasis = method;
+    this.#shell.schedule();
+  }
+
   #resize(): void {
     this.#estimates.resize();
     this.#errors.resize();
@@ -92,11 +101,11 @@ export class TraceView {
 
   async #draw({ theme, font }: ShellPage, patient: boolean): Promise<void> {
     const { state, arrays } = this.#client.now;
-    const painted = [state, this.#log, theme, font];
+    const painted = [state, this.#log, this.#emphasis, theme, font];
     const fresh = painted.some((one, i) => one !== this.#painted[i]);
     if (state !== null && fresh) {
       this.#painted = painted;
-      const scene = { state, arrays, log: this.#log, theme, font };
+      const scene = { state, arrays, log: this.#log, emphasis: this.#emphasis, theme, font };
       await Promise.all([
         this.#estimates.draw(estimateFigure(scene), patient),
         this.#errors.draw(errorFigure(scene), patient),
@@ -116,12 +125,14 @@ function barsText({ exact, size }: TraceState): string {
   return `${bars} ${exact === null ? `The exact trace would take ${count(size)} products.` : rings}`;
 }
 
-function build(
-  onAsk: (part: Partial<TraceSettings>) => void,
-  onAxis: (log: boolean) => void,
-  signal: AbortSignal,
-) {
-  const table = traceTable((methods) => onAsk({ methods }), signal);
+interface Actions {
+  readonly onAsk: (part: Partial<TraceSettings>) => void;
+  readonly onAxis: (log: boolean) => void;
+  readonly onPoint: (method: TraceMethod | null) => void;
+}
+
+function build({ onAsk, onAxis, onPoint }: Actions, signal: AbortSignal) {
+  const table = traceTable((methods) => onAsk({ methods }), onPoint, signal);
   const axis = segmented("Cost axis of the estimates", COSTS, (value) => onAxis(value === "log"), signal);
   const budget = slider("Budget", count, (value) => onAsk({ budget: value }), signal);
   const seed = seedControl((value) => onAsk({ seed: value }), signal);
