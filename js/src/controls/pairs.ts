@@ -57,7 +57,7 @@ export function pairTable(
     onChoose(index);
   };
   const refresh = () => {
-    for (const row of body.rows) {
+    for (const row of body.querySelectorAll("tr")) {
       const mine = row.dataset.index === String(chosen);
       row.classList.toggle("lw-chosen", mine);
       const input = row.querySelector("input");

@@ -17,8 +17,7 @@ export function jobOf(now: Now): Job {
     if (now.problem !== null && end === null) return still("Failed: see above. The last good picture stays.");
     return still(end?.outcome === "cancelled" ? `Stopped. ${text}` : text);
   }
-  const waits =
-    job !== null && job.position > 1 ? ` (number ${job.position} of ${job.of} in the queue)` : "";
+  const waits = job !== null && job.position > 1 ? ` (number ${job.position} of ${job.of} in the queue)` : "";
   const words = now.wanted === null ? text : "Beginning";
   return {
     text: job?.paused ? `Paused. ${words}` : `${words}${waits}`,

@@ -259,19 +259,22 @@ function layerSelect(onChange: (name: string) => void, signal: AbortSignal) {
 function seedField(onChange: (seed: number) => void, signal: AbortSignal) {
   const id = uniqueId();
   const input = h("input", { type: "number", id, min: "0", step: "1" });
-  const again = textButton("Draw again", () => onChange(Number(input.value) + 1), signal);
+  let known = 0;
+  const again = textButton("Draw again", () => onChange(known + 1), signal);
   listen(
     input,
     "change",
     () => {
       const value = Math.trunc(Number(input.value));
       if (Number.isSafeInteger(value) && value >= 0) onChange(value);
+      else input.value = String(known);
     },
     signal,
   );
   return {
     element: h("div", { class: "lw-draw" }, h("label", { class: "lw-seed", for: id }, "seed", input), again),
     set(seed: number) {
+      known = seed;
       if (document.activeElement !== input) input.value = String(seed);
     },
     enable(enabled: boolean) {
