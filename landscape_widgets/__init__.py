@@ -47,6 +47,7 @@ _PUBLIC = {
     "TrainingStream": "compute.training",
     "LandscapeExplorer": "widgets.explorer",
     "explore": "widgets.explore",
+    "SaddleLab": "widgets.saddle",
     "TraceLab": "widgets.trace",
     "SpectrumExplorer": "widgets.spectrum",
 }

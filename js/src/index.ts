@@ -2,6 +2,7 @@
 
 import type { WidgetModel } from "./protocol/channel";
 import { ExplorerView } from "./views/explorer/view";
+import { SaddleView } from "./views/lab/saddle";
 import { SpectrumView } from "./views/lab/spectrum";
 import { TraceView } from "./views/lab/trace";
 
@@ -35,3 +36,4 @@ export const explorer = entry((model, el, signal) => new ExplorerView(model, el,
 export const trace = entry((model, el, signal) => new TraceView(model, el, signal));
 
 export const spectrum = entry((model, el, signal) => new SpectrumView(model, el, signal));
+export const saddle = entry((model, el, signal) => new SaddleView(model, el, signal));

@@ -284,6 +284,7 @@ class SpectrumState:
     checkpoints: int
     checkpoints_done: int
     history: str
+    history_axis: str
     layers: tuple[LayerOption, ...]
     axes: tuple[str, ...]
     arrays: tuple[ArrayHeader, ...]

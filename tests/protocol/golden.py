@@ -98,10 +98,10 @@ SPECTRUM = labs.SpectrumSettings("hessian", "", steps=50, probes=10, seed=0, wid
 def _labs() -> list[dict[str, Any]]:
     headers, buffers = pack({"A-counts": np.array([1.0, 2.0])})
     saddle = labs.SaddleState(
-        "q8", 1, 0, SADDLE, True, 1001, "146 of 1,000 show a minimum.", "", "toy saddle", 1000, 1000, None,
+        "q8", 1, 0, SADDLE, True, 1001, "146 of 1,000 show a minimum.", "", "toy saddle", "done", 1000, 1000, None,
         200.0, None, True, (labs.SliceCount("minimum", 146, 0.12, 0.17, 0.15, None),), "asymptotic",
-        (labs.SlicePicture("slice", "Random slice 1", "", "α", "β", 0.5, (3.0, -1.0)),),
-        (labs.Histogram("A", "A = ηᵀHη", "exact density", True, 200.0),), ("raw", "unit"), headers,
+        (labs.SlicePicture("slice", "Random slice 1", "", "saddle", "α", "β", 0.5, 31.6, (3.0, -1.0)),),
+        (labs.Histogram("A", "A = ηᵀHη", "exact density", True, 200.0),), ("raw", "unit"), (31.6, 1.0), headers,
     )  # fmt: skip
     curve = labs.TraceCurve(
         "gaussian", "Hutchinson", 1.5, float("nan"), None, None, "Student t, 95 %", 4.0, 2, 2, 0, "complete", "",
@@ -113,7 +113,7 @@ def _labs() -> list[dict[str, Any]]:
     )  # fmt: skip
     spectrum = labs.SpectrumState(
         "q10", 1, 0, SPECTRUM, "Hessian", 500, 1.0, 0.1, 500, 500, "Most are small.", "", "net", "eigenpairs",
-        "Eigenpairs: 20 products", 0.5, (m.Pair(0, 3.0, 1e-3, True),), 20, "running", 0, 0, "",
+        "Eigenpairs: 20 products", 0.5, (m.Pair(0, 3.0, 1e-3, True),), 20, "running", 0, 0, "", "checkpoint",
         (labs.LayerOption("0", 15),), ("Hessian λ_max", "random, seed 1"), (),
     )  # fmt: skip
     return [

@@ -29,6 +29,14 @@ export function homeFor(width: number, height: number): Camera {
   return aspect < WIDE ? zoom(HOME, Math.min(WIDE / aspect, 3)) : HOME;
 }
 
+/** Whether two cameras stand at one place and look one way. */
+export function sameCamera(one: Camera | null, other: Camera | null): boolean {
+  if (one === null || other === null) return one === other;
+  return (["eye", "center", "up"] as const).every((part) =>
+    (["x", "y", "z"] as const).every((axis) => Math.abs(one[part][axis] - other[part][axis]) < 1e-9),
+  );
+}
+
 const STEEPEST = (85 * Math.PI) / 180;
 const [NEAREST, FARTHEST] = [0.5, 6];
 

@@ -1,7 +1,7 @@
 // Owns one plotly element from the first picture to the purge.
 
 import type { Range } from "../protocol/messages";
-import { type Camera, homeFor } from "./camera";
+import { type Camera, homeFor, sameCamera } from "./camera";
 import { areaOf, placeCursor } from "./cursor";
 import type { Attributes, Figure } from "./figure";
 import { cameraGestures } from "./gestures";
@@ -35,6 +35,10 @@ export interface PlotHooks {
   onHover?(at: Place | null): void;
   /** The surface became a picture, for other plots of the page to live, or came back. */
   onAsleep?(asleep: boolean): void;
+  /** The user has moved the camera; null is home. Not called for what `look` asks. */
+  onCamera?(camera: Camera | null): void;
+  /** Where the camera is at home in a plot of this size, in place of `homeFor`. */
+  home?(width: number, height: number): Camera;
 }
 
 export class Plot {
@@ -69,7 +73,8 @@ export class Plot {
     for (const name of ["pointerdown", "keydown", "wheel"])
       host.addEventListener(name, used, { signal, passive: true });
     const active = () => this.#figure?.threeD === true && !this.#asleep;
-    cameraGestures(host, { active, camera: () => this.#camera(), look: (to) => this.#look(to) }, signal);
+    const look = (to: Camera | null) => this.#turned(to);
+    cameraGestures(host, { active, camera: () => this.#camera(), look }, signal);
     if (hooks.onWindow !== undefined)
       dragWindow(
         host,
@@ -120,9 +125,14 @@ export class Plot {
   }
 
   reset(): void {
-    if (this.#figure?.threeD) this.#look(null);
+    if (this.#figure?.threeD) this.#turned(null);
     else if (this.#figure !== null)
       void this.#guard(Plotly.relayout(this.host, { "xaxis.autorange": false, ...this.#homeRanges() }));
+  }
+
+  /** Puts the camera where that of a linked plot is; null is home. */
+  look(camera: Camera | null): void {
+    if (!this.signal.aborted && !sameCamera(camera, this.#moved)) this.#look(camera);
   }
 
   /** Shows where the pointer is in the plot beside this one, or nothing. */
@@ -199,7 +209,11 @@ export class Plot {
     const element = this.host as unknown as { on(name: string, callback: (event: never) => void): void };
     const keep = (event: Record<string, unknown>) => {
       const camera = event["scene.camera"] as Camera | undefined;
-      if (camera?.eye) this.#moved = { eye: camera.eye, center: camera.center, up: camera.up };
+      if (!camera?.eye) return;
+      const next = { eye: camera.eye, center: camera.center, up: camera.up };
+      if (sameCamera(next, this.#camera())) return;
+      this.#moved = next;
+      this.hooks.onCamera?.(next);
     };
     element.on("plotly_relayout", keep);
     element.on("plotly_relayouting", keep);
@@ -277,12 +291,20 @@ export class Plot {
   }
 
   #camera(): Camera {
-    return this.#moved ?? homeFor(this.host.clientWidth, this.host.clientHeight);
+    const { clientWidth, clientHeight } = this.host;
+    return this.#moved ?? (this.hooks.home ?? homeFor)(clientWidth, clientHeight);
+  }
+
+  /** The user has turned the surface by key, wheel or button. */
+  #turned(camera: Camera | null): void {
+    this.#look(camera);
+    this.hooks.onCamera?.(camera);
   }
 
   #look(camera: Camera | null): void {
     this.#moved = camera;
-    if (!this.#asleep) void this.#guard(Plotly.relayout(this.host, { "scene.camera": this.#camera() }));
+    if (!this.#asleep && this.#figure?.threeD === true && this.#drawn !== null)
+      void this.#guard(Plotly.relayout(this.host, { "scene.camera": this.#camera() }));
   }
 
   #homeRanges(): Record<string, unknown> {

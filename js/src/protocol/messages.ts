@@ -508,6 +508,7 @@ export interface SpectrumState {
   readonly checkpoints: number;
   readonly checkpoints_done: number;
   readonly history: string;
+  readonly history_axis: string;
   readonly layers: readonly LayerOption[];
   readonly axes: readonly string[];
   readonly arrays: readonly ArrayHeader[];
@@ -977,6 +978,7 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     checkpoints: { is: "whole" },
     checkpoints_done: { is: "whole" },
     history: { is: "text" },
+    history_axis: { is: "text" },
     layers: { is: "list", of: { is: "message", name: "LayerOption" } },
     axes: { is: "list", of: { is: "text" } },
     arrays: { is: "list", of: { is: "message", name: "ArrayHeader" } },
