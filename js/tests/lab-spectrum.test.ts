@@ -30,7 +30,13 @@ function stateOf(more: Partial<SpectrumState> = {}): SpectrumState {
     ...{ id: "k", run: 1, seq: 0, settings: SETTINGS, name: "Hessian", size: 1000, mass: 1, width: 0.1 },
     ...{ products: 500, total: 500, sentence: "Most of λ_max.", caution: "", caption: "a caption" },
     ...{ stage: "done", status: "Complete: 500 products", part: 1, pairs: PAIRS, pair_products: 20 },
-    ...{ pair_outcome: "converged", checkpoints: 0, checkpoints_done: 0, history: "a run" },
+    ...{
+      pair_outcome: "converged",
+      checkpoints: 0,
+      checkpoints_done: 0,
+      history: "a run",
+      history_axis: "step",
+    },
     ...{ layers: [{ name: "<b>fc</b>", size: 20 }], axes: [], arrays: [], v: 1, kind: "spectrum" },
     ...more,
   } as SpectrumState;
@@ -126,7 +132,14 @@ describe("the training run", () => {
       ...{ steps: [0, 10], losses: [2.5, nan], values: [3, nan, -1, nan] },
       ...{ "value-residuals": [1e-4, nan, 1e-5, nan], traces: [7, nan], "trace-errors": [0.5, nan] },
     });
-    const { data } = historyFigure({ arrays, theme: "dark", font: "serif", roomy: false, key: "1" });
+    const { data } = historyFigure({
+      arrays,
+      theme: "dark",
+      font: "serif",
+      roomy: false,
+      key: "1",
+      axis: "step",
+    });
     const [top, bottom, trace] = data as { y: unknown[]; hovertext: string[] }[];
     expect([top?.y, bottom?.y, trace?.y]).toEqual([
       [3, null],

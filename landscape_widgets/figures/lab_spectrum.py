@@ -207,6 +207,7 @@ def _small(page: Sheet, box: Region, steps: np.ndarray, values: np.ndarray, titl
     across = 0.04 * float(np.ptp(steps)) or 0.5
     frame = Frame(page, box, (float(steps.min()) - across, float(steps.max()) + across), (lo - room, hi + room))
     ticks = linear_ticks(*frame.y)
-    frame.ticks_x("training step", grid=False)
+    numbered = np.array_equal(steps, np.arange(len(steps)))
+    frame.ticks_x("checkpoint" if numbered else "training step", grid=False)
     frame.ticks_y(title, tuple(ticks), tick_labels(ticks), grid=True)
     return frame

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -98,7 +98,7 @@ class SpectrumLab:
     ----------
     objective : whose matrices.
     listener : who is told.
-    checkpoints : of the training run, in order, or None.
+    checkpoints : of the training run, in order, or by training step, or None.
     largest, smallest, tol, verify : of the eigenpairs, as for `Lanczos`.
     axes : gives what the linked explorer shows on its axes, () where none is linked.
     """
@@ -110,7 +110,7 @@ class SpectrumLab:
         objective: Objective,
         listener: Listener,
         *,
-        checkpoints: Iterable[Any] | None = None,
+        checkpoints: Iterable[Any] | Mapping[int, Any] | None = None,
         largest: int = 3,
         smallest: int = 3,
         tol: float = 1e-3,
@@ -200,6 +200,7 @@ class SpectrumLab:
             checkpoints=0 if self._history is None else self._history.total,
             checkpoints_done=0 if history is None else history.done,
             history="" if self._history is None else words.history_caption(history),
+            history_axis=words.history_axis(history),
             layers=tuple(LayerOption(name, size) for name, size in self.matrices.layers.items()),
             axes=self._axes(),
             arrays=headers,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+import dataclasses
+import itertools
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,18 @@ import numpy as np
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.spectrum_history import CheckpointSpectrum
 from landscape_widgets.compute.stream import Stream
+from landscape_widgets.errors import InputError
 from landscape_widgets.results import SpectrumHistory
 
 
 class History:
     """The computation over the checkpoints; leaving it leaves it where it is."""
 
-    def __init__(self, objective: Objective, checkpoints: Iterable[Any], tol: float) -> None:
+    def __init__(self, objective: Objective, checkpoints: Iterable[Any] | Mapping[int, Any], tol: float) -> None:
         smallest = 1 if objective.size > 1 else 0
+        self._steps: np.ndarray | None = None
+        if isinstance(checkpoints, Mapping):
+            self._steps, checkpoints = training_steps(checkpoints), checkpoints.values()
         self._objective = objective
         self._run = CheckpointSpectrum(objective, checkpoints, 1, smallest, tol=tol)
         self._stream: Stream[SpectrumHistory, Any] | None = None
@@ -34,6 +40,7 @@ class History:
         """Compute what lacks, yielding after every batch."""
         self._stream = self._run.stream() if self._stream is None else self._stream
         while (found := self._next(self._stream)) is not None:
+            found = found if self._steps is None else dataclasses.replace(found, steps=self._steps)
             self.latest = found
             while self._measured < found.done:
                 for _ in self._loss(self._measured):
@@ -60,3 +67,15 @@ class History:
                 self.losses[index] = end.value
                 return
             yield
+
+
+def training_steps(checkpoints: Mapping[Any, Any]) -> np.ndarray:
+    """The steps that checkpoints are named by, (n,) int64; raises `InputError` where they do not rise."""
+    steps = list(checkpoints)
+    whole = all(isinstance(step, (int, np.integer)) and not isinstance(step, bool) for step in steps)
+    if not whole or any(later <= step for step, later in itertools.pairwise(steps)):
+        raise InputError(
+            f"expected checkpoints by rising training steps, got {str(steps)[:80]}",
+            "pass {0: …, 100: …} in order, or a plain list",
+        )
+    return np.array(steps, dtype=np.int64)

@@ -212,6 +212,12 @@ def history_status(history: SpectrumHistory) -> str:
     return f"Checkpoints: {history.done} of {history.total}, {history.products:,} products"
 
 
+def history_axis(history: SpectrumHistory | None) -> str:
+    """What the checkpoints are drawn against: their steps where these are known, else their numbers."""
+    numbered = history is None or np.array_equal(history.steps, np.arange(history.total))
+    return "checkpoint" if numbered else "training step"
+
+
 def history_caption(history: SpectrumHistory | None) -> str:
     """What the second plot shows."""
     words = "Hessian of the whole model over the training run: its ends, and its trace ± one standard error"

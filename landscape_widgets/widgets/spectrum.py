@@ -42,8 +42,8 @@ class SpectrumExplorer(LandscapeLab):
     Parameters
     ----------
     model, loss, data : as for `Objective`; or an `Objective` alone; or none of them, for the linked explorer's.
-    checkpoints : the training run, in order: flat vectors, modules, state dicts or safetensors paths; λ_max, λ_min and
-        the trace of each are drawn against the training step.
+    checkpoints : the training run, in order: flat vectors, modules, state dicts or safetensors paths, or {step: one of
+        these}; λ_max, λ_min and the trace of each are drawn against the training step.
     explorer : a `LandscapeExplorer` of the same model, to whose axes eigenvectors may be sent.
     matrix : "hessian", "gauss_newton" or "difference" (H - G); layer : name of a layer, "" for the whole model.
     steps, probes, seed : of the density, as for `SpectralDensity`; width : times its default width of smoothing.
@@ -85,7 +85,7 @@ class SpectrumExplorer(LandscapeLab):
         loss: Loss | None = None,
         data: Any = None,
         *,
-        checkpoints: Iterable[Any] | None = None,
+        checkpoints: Iterable[Any] | Mapping[int, Any] | None = None,
         explorer: LandscapeExplorer | None = None,
         largest: int = 3,
         smallest: int = 3,

@@ -244,8 +244,9 @@ def test_the_training_run_has_the_dense_ends_traces_and_losses(right):
     model, data = small()
     centre = nn.utils.parameters_to_vector(model.parameters()).detach()
     scales = (0.3, 0.7, 1.0)
-    lab = made(model, data, checkpoints=[scale * centre for scale in scales])
-    _, drawn = arrays(lab, last(lab, settings(steps=5, probes=1)))
+    lab = made(model, data, checkpoints={10 * place: scale * centre for place, scale in enumerate(scales)})
+    message, drawn = arrays(lab, last(lab, settings(steps=5, probes=1)))
+    assert (drawn["steps"].tolist(), message.history_axis) == ([0, 10, 20], "training step")
     with torch.no_grad():
         for index, scale in enumerate(scales):
             nn.utils.vector_to_parameters(scale * centre, model.parameters())
@@ -301,6 +302,11 @@ def test_an_index_beyond_what_was_computed_says_so():
         with pytest.raises(InputError, match=f"within the 3 computed, got {index}"):
             lab.direction(settings(), index)
     assert lab.direction(settings(), -1).label == "Hessian λ_min"
+
+
+def test_steps_of_checkpoints_rise():
+    with pytest.raises(InputError, match="rising"):
+        made(*small(), checkpoints={5: torch.zeros(35), 0: torch.zeros(35)})
 
 
 def test_checkpoints_of_another_architecture_are_refused():

@@ -5,6 +5,8 @@ import { type Attributes, baseLayout, type Dress, type Figure, palette } from ".
 
 export interface HistoryScene extends Dress {
   readonly arrays: ReadonlyMap<string, Float32Array | Int32Array>;
+  /** What the checkpoints are drawn against. */
+  readonly axis: string;
   readonly roomy: boolean;
   readonly key: string;
 }
@@ -60,7 +62,7 @@ function ends(
     ...{ line: { color, width: 2 }, marker: { color, symbol, size: 6 } },
     hovertext: values.map(
       (value, i) =>
-        `step ${count(steps[i] as number)}<br>${name} ${number(value)}, residual ${residual(residuals[i] ?? null)}${lossOf(scene, i)}`,
+        `${scene.axis} ${count(steps[i] as number)}<br>${name} ${number(value)}, residual ${residual(residuals[i] ?? null)}${lossOf(scene, i)}`,
     ),
     hoverinfo: "text",
   };
@@ -89,7 +91,7 @@ function traces(scene: HistoryScene, steps: readonly number[], color: string): A
     ...{ line: { color, width: 2 }, marker: { color, size: 6 }, showlegend: false, connectgaps: false },
     hovertext: values.map(
       (value, i) =>
-        `step ${count(steps[i] as number)}<br>trace ${number(value)} ± ${number(errors[i])}${lossOf(scene, i)}`,
+        `${scene.axis} ${count(steps[i] as number)}<br>trace ${number(value)} ± ${number(errors[i])}${lossOf(scene, i)}`,
     ),
     hoverinfo: "text",
   };
@@ -110,7 +112,7 @@ function layoutOf(scene: HistoryScene, steps: readonly number[]): Attributes {
   const [first, last] = [Math.min(...steps), Math.max(...steps)];
   const room = Math.max(0.04 * (last - first), 0.5);
   const x = {
-    ...{ ...common, title: title("training step", 8), nticks: scene.roomy ? 6 : 4 },
+    ...{ ...common, title: title(scene.axis, 8), nticks: scene.roomy ? 6 : 4 },
     range: steps.length > 0 ? [first - room, last + room] : [0, 1],
   };
   const y = {

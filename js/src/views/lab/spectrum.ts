@@ -138,7 +138,7 @@ export class SpectrumView {
     this.#look = look;
     await Promise.all([
       this.#density.draw(spectrumFigure({ ...dress, state, scale: this.#scale, chosen, key }), patient),
-      past ? this.#history.draw(historyFigure({ ...dress, key }), patient) : null,
+      past ? this.#history.draw(historyFigure({ ...dress, axis: state.history_axis, key }), patient) : null,
     ]);
     requestAnimationFrame(() => {
       if (!this.signal.aborted) this.#client.acknowledge();
