@@ -25,6 +25,16 @@ class Result:
     Arrays become members of the archive; everything else travels as one JSON text.
     """
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Keep the short `__repr__`: a dataclass writes one only where its class has none."""
+        super().__init_subclass__(**options)
+        cls.__repr__ = Result.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        """Name the fields, arrays by shape and dtype, and leave the question out: a result may hold a million numbers."""
+        names = [field.name for field in dataclasses.fields(self) if field.name != "question"]
+        return f"{type(self).__name__}({', '.join(f'{name}={_short(getattr(self, name))}' for name in names)})"
+
     def save(self, path: str | Path) -> Path:
         """Write this result to `path` (suffix `.npz` is added if missing) and return the path."""
         target = Path(path)
@@ -61,6 +71,17 @@ class Result:
                 f"load it with {kind}.load, or with the version that wrote it",
             )
         return result
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"<{value.dtype} {value.shape}>"
+    if isinstance(value, Outcome):
+        return repr(str(value))
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: {_short(item)}" for key, item in value.items()) + "}"
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:119]}…"
 
 
 def _pack(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:

@@ -23,6 +23,7 @@ from landscape_widgets.results import (
     SpectrumEstimate,
     SpectrumHistory,
     Surface,
+    TraceEstimate,
     Trajectory,
 )
 from landscape_widgets.results.base import _all_results
@@ -31,6 +32,24 @@ AXES = (Axis("random, seed 0", "filter", "filter norms", 0, 1.25), Axis("Hessian
 QUESTION = {"computation": "GridEvaluator", "extent": [[-1.0, 1.0]], "nested": {"tol": float("inf"), "none": None}}
 
 EXAMPLES = {
+    TraceEstimate: TraceEstimate(
+        1.5,
+        0.25,
+        (0.9, 2.1),
+        "Student t, 95 %",
+        "Hutchinson",
+        4,
+        4,
+        0,
+        8.0,
+        Outcome.COMPLETE,
+        0,
+        np.array([2.0, 8.0]),
+        np.array([1.0, 1.5]),
+        np.array([np.nan, 0.25]),
+        caution="few probes",
+        question=QUESTION,
+    ),
     Axis: AXES[1],
     Direction: Direction(np.arange(5, dtype=np.float32), "random, seed 1", "raw", "raw Gaussian steps", 1),
     Eigenpairs: Eigenpairs(
@@ -269,3 +288,11 @@ def test_counts_and_acceptance():
     assert (surface.done, surface.total) == (5, 6)
     assert pairs.accepted.tolist() == [True, False]
     assert EXAMPLES[Direction].axis.length == pytest.approx(30**0.5)
+
+
+@pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
+def test_a_result_prints_in_a_few_lines_however_many_numbers_it_holds(kind):
+    text = repr(EXAMPLES[kind])
+    assert text.startswith(f"{kind.__name__}(")
+    assert len(text) < 3000
+    assert "array(" not in text
