@@ -31,7 +31,7 @@ class Result:
         cls.__repr__ = Result.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
-        """Name the fields, arrays by shape and dtype, and leave the question out: a result may hold a million numbers."""
+        """Name the fields, arrays by shape and dtype, without the question: a result may hold a million numbers."""
         names = [field.name for field in dataclasses.fields(self) if field.name != "question"]
         return f"{type(self).__name__}({', '.join(f'{name}={_short(getattr(self, name))}' for name in names)})"
 
