@@ -1,10 +1,12 @@
-"""Take the pictures of the documentation from a real JupyterLab: `make screenshots`."""
+"""Take the pictures of the documentation from a real JupyterLab: `make screenshots`, or one scene by its name."""
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import expect, sync_playwright
 
@@ -13,7 +15,22 @@ sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
 from lab import CHROMIUM_FLAGS, NotebookPage, chromium, start_server, write_notebook  # noqa: E402
 
-CELL = """
+WIDE, NARROW = 1340, 640
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """A cell that ends in a widget, and the text of one of its elements by which it is finished."""
+
+    name: str
+    cell: str
+    finished: tuple[str, str]
+
+
+SCENES = (
+    Scene(
+        "explorer",
+        """
 import torch
 import landscape_widgets as lw
 model, train, test = lw.zoo.trained_digits_mlp(seed=0)
@@ -21,37 +38,80 @@ data = (torch.cat([train[0], test[0]]), torch.cat([train[1], test[1]]))
 explorer = lw.explore(model, torch.nn.CrossEntropyLoss(), data, directions=("λ_max", "λ_min"),
                       scale="unit", extent=4.0, resolution=49, title="digits MLP")
 explorer
-"""
+""",
+        (".lw-pill", "49 × 49 exact"),
+    ),
+    Scene(
+        "trace",
+        """
+import torch
+import landscape_widgets as lw
+inputs, targets = (part[:300] for part in lw.zoo.digits())
+model, loss = lw.zoo.mlp((64, 16, 10), activation="tanh", seed=0), torch.nn.CrossEntropyLoss()
+optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
+for step in range(100):
+    optimiser.zero_grad()
+    loss(model(inputs), targets).backward()
+    optimiser.step()
+lab = lw.TraceLab(model, loss, (inputs, targets), budget=200, title="digits MLP, trained")
+lab
+""",
+        (".lw-status", "200 gradient evaluations each"),
+    ),
+    Scene(
+        "spectrum",
+        """
+import torch
+import landscape_widgets as lw
+train, test = lw.zoo.digits_split()
+training = lw.TrainingStream(lw.zoo.mlp((64, 300, 256, 10), seed=0), torch.nn.CrossEntropyLoss(), train,
+                             batch_size=64, epochs=6, lr=0.05, seed=0, record_every="epoch")
+training.run()
+objective = lw.Objective(training.model, torch.nn.CrossEntropyLoss(), train, name="digits MLP")
+spectrum = lw.SpectrumExplorer(objective, explorer=lw.explore(objective),
+                               checkpoints=dict(zip(training.trajectory_steps, training.trajectory_checkpoints)))
+spectrum
+""",
+        (".lw-status", "Complete"),
+    ),
+)
 
 
 def main() -> None:
-    """Light and dark, wide and narrow."""
+    """Each scene light and dark, wide and narrow."""
+    scenes = [scene for scene in SCENES if not sys.argv[1:] or scene.name in sys.argv[1:]]
     root = Path(tempfile.mkdtemp())
     server = start_server(root)
-    write_notebook(root / "picture.ipynb", [CELL])
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
-            page = browser.new_page(viewport={"width": 1340, "height": 1000})
-            notebook = NotebookPage(page, server, "picture.ipynb")
-            notebook.run_cell(0)
-            widget = notebook.widgets().first
-            expect(widget.locator(".lw-pill")).to_have_text("49 × 49 exact", timeout=300_000)
-            for theme in ("Light", "Dark"):
-                page.evaluate(
-                    "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
-                    f"JupyterLab {theme}",
-                )
-                page.wait_for_timeout(4000)
-                for width in (1340, 640):
-                    page.set_viewport_size({"width": width, "height": 1000 if width > 700 else 1500})
-                    page.wait_for_timeout(5000)
-                    widget.scroll_into_view_if_needed()
-                    kind = "wide" if width > 700 else "narrow"
-                    widget.screenshot(path=ROOT / "docs" / "images" / f"explorer-{theme.lower()}-{kind}.png")
+            for scene in scenes:
+                write_notebook(root / f"{scene.name}.ipynb", [scene.cell])
+                page = browser.new_page(viewport={"width": WIDE, "height": 1000})
+                take(page, NotebookPage(page, server, f"{scene.name}.ipynb"), scene)
+                page.close()
             browser.close()
     finally:
         server.process.terminate()
+
+
+def take(page: Any, notebook: NotebookPage, scene: Scene) -> None:
+    """Run the cell, wait until its widget has finished, take four pictures."""
+    notebook.run_cell(0)
+    widget = notebook.widgets().first
+    element, text = scene.finished
+    expect(widget.locator(element)).to_contain_text(text, timeout=300_000)
+    for theme in ("Light", "Dark"):
+        page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", f"JupyterLab {theme}"
+        )
+        page.wait_for_timeout(4000)
+        for width in (WIDE, NARROW):
+            page.set_viewport_size({"width": width, "height": 1000 if width == WIDE else 1900})
+            page.wait_for_timeout(5000)
+            widget.scroll_into_view_if_needed()
+            kind = "wide" if width == WIDE else "narrow"
+            widget.screenshot(path=ROOT / "docs" / "images" / f"{scene.name}-{theme.lower()}-{kind}.png")
 
 
 if __name__ == "__main__":

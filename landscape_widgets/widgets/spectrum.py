@@ -68,6 +68,7 @@ class SpectrumExplorer(LandscapeLab):
 
     _esm = loader("spectrum")
     _request_class = SpectrumRequest
+    explorer: LandscapeExplorer | None = None
 
     matrix = traitlets.Enum(("hessian", "gauss_newton", "difference"), "hessian")
     layer = traitlets.Unicode("", help='name of a layer; "" is the whole model')

@@ -38,7 +38,8 @@ def test_density_rug_and_training_run_are_drawn(notebook):
     settled(notebook)
     spectrum = notebook.widgets().first
     expect(spectrum.locator(".lw-sentence")).to_contain_text("true residuals")
-    expect(spectrum.locator(".lw-spectrum-main .scatterlayer .trace")).to_have_count(5)  # area, band, line, Ritz values, pairs
+    traces = spectrum.locator(".lw-spectrum-main .scatterlayer .trace")
+    expect(traces).to_have_count(5)  # area, band, line, Ritz values, pairs
     expect(spectrum.locator(".lw-spectrum-past .scatterlayer .trace").first).to_be_attached()
     expect(spectrum).to_contain_text("net <b>")
     notebook.screenshot("spectrum")

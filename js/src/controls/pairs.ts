@@ -66,7 +66,7 @@ export function pairTable(
     const linked = (state?.axes.length ?? 0) > 0;
     const ready = state !== null && !state.computing && state.live && linked && chosen !== null;
     for (const button of buttons) button.disabled = !ready;
-    say(words, noteOf(state));
+    say(words, noteOf(state, chosen));
   };
   const row = (pair: Pair, computing: boolean) => {
     const label = lambda(pair.index);
@@ -101,10 +101,11 @@ export function pairTable(
   };
 }
 
-function noteOf(state: PairTableState | null): string {
+function noteOf(state: PairTableState | null, chosen: number | null): string {
   if (state === null || state.axes.length === 0) return UNLINKED;
   const [alpha, beta] = state.axes.map((name) => name.replaceAll("λ_", "λ"));
-  return `The linked explorer shows ${alpha} on α, ${beta} on β.`;
+  const how = chosen === null && state.pairs.length > 0 ? "Choose a row to send its eigenvector. " : "";
+  return `${how}The linked explorer shows ${alpha} on α, ${beta} on β.`;
 }
 
 function textOf(index: number): string {
