@@ -46,7 +46,7 @@ const ROWS = {
   cost: [2, 4, 6, 8],
   value: [20, 11, 12, 12.31],
   error: [Number.NaN, 2, 0.5, 0.1],
-  half: [Number.NaN, 25, 1.5, 0.21],
+  half: [Number.NaN, 25, 0.8, 0.21],
   probes: [1, 2, 3, 4],
 } as const;
 
@@ -101,7 +101,7 @@ describe("figures", () => {
   it("draws the exact value as a level, with its number", () => {
     const { data, layout } = estimateFigure(sceneOf({ exact: 12.3 }));
     expect(data.at(-1)).toMatchObject({ y: [12.3, 12.3] });
-    expect(layout.annotations).toMatchObject([{ text: "exact 12.3", y: 12.3 }]);
+    expect(layout.annotations).toMatchObject([{ text: "— exact 12.3" }]);
   });
 
   it("keeps the last value and the exact one inside", () => {

@@ -141,6 +141,11 @@ class SketchedRun(Run[TraceState]):
         self._now, self._extra = None, 0
         self._found = self._known.get(self._products)
 
+    def details(self) -> str:
+        """When values come, while it only sketches."""
+        sketching = self._found is None or not len(self._found.cost_history)
+        return f"sketches first: values from a cost of {self.needed:,.0f} on" if sketching and not self.done else ""
+
     @property
     def _products(self) -> int:
         most = 3 * max(2, most_vectors(self._operator, 1))
@@ -149,7 +154,7 @@ class SketchedRun(Run[TraceState]):
     @property
     def needed(self) -> float:
         """Cost of the sketch, its products multiplied out, and two probes."""
-        return PRODUCT_COST * (2 * (self._products // 3) + 2)
+        return PRODUCT_COST * (2 * min(self._products // 3, self._operator.size) + 2)
 
     @property
     def _reached(self) -> bool:

@@ -93,14 +93,17 @@ export function estimateFigure(scene: TraceScene): Figure {
   const across = costRange(scene);
   const widest = [...lines].sort((a, b) => (b.half.at(-1) ?? 0) - (a.half.at(-1) ?? 0));
   const data = [
-    ...widest.map((line) => band(line, range[1] - range[0])),
+    // The widest lie lowest and faintest, so that the narrowest is seen among them.
+    ...widest.map((line, i) =>
+      band(line, range[1] - range[0], 0.05 + (0.15 * i) / Math.max(widest.length - 1, 1)),
+    ),
     ...lines.map((line) => path(line, line.value, hoverOf(line))),
     ...exactLine(scene, across),
   ];
   const layout = {
     ...base(scene),
     annotations: exactLabel(scene),
-    margin: { l: 62, r: 14, t: 12, b: 44 },
+    margin: { l: 62, r: 14, t: 24, b: 44 },
     xaxis: scene.log ? logAxis(scene, "cost (gradient evaluations)", across) : costAxis(scene, across),
     yaxis: valueAxis(scene, range),
   };
@@ -108,7 +111,7 @@ export function estimateFigure(scene: TraceScene): Figure {
 }
 
 /** A closed outline of value ± half the interval; left out where it is wider than the plot, which tells nothing. */
-function band({ wear, weight, cost, value, half }: Line, widest: number): Attributes {
+function band({ wear, weight, cost, value, half }: Line, widest: number, opacity: number): Attributes {
   const there = [...cost.keys()].filter((i) => (half[i] as number) < 0.6 * widest);
   const back = [...there].reverse();
   const at = (i: number, side: number) => (value[i] as number) + side * (half[i] as number);
@@ -118,7 +121,7 @@ function band({ wear, weight, cost, value, half }: Line, widest: number): Attrib
     fill: "toself",
     hoverinfo: "skip",
     line: { width: 0 },
-    fillcolor: sheer(wear.colour, 0.1 * weight),
+    fillcolor: sheer(wear.colour, weight > 1 ? 0.25 : weight * opacity),
     x: [...there, ...back].map((i) => cost[i] as number),
     y: [...there.map((i) => at(i, 1)), ...back.map((i) => at(i, -1))],
   };
@@ -176,17 +179,12 @@ function exactLine({ state, theme }: TraceScene, [lo, hi]: Range): Attributes[] 
 
 function exactLabel({ state, theme }: TraceScene): Attributes[] {
   if (state.exact === null) return [];
-  const { text, panel } = PALETTES[theme];
-  const place = {
-    xref: "paper",
-    x: 1,
-    xanchor: "right",
-    y: state.exact,
-    yanchor: "bottom",
-    showarrow: false,
+  const place = { xref: "paper", x: 1, xanchor: "right", yref: "paper", y: 1, yanchor: "bottom" };
+  const words = {
+    text: `— exact ${number(state.exact, 5)}`,
+    font: { color: PALETTES[theme].text, size: 12 },
   };
-  const words = { text: `exact ${number(state.exact, 5)}`, font: { color: text, size: 12 } };
-  return [{ ...place, ...words, bgcolor: sheer(panel, 0.8), borderpad: 2 }];
+  return [{ ...place, ...words, showarrow: false }];
 }
 
 // ------------------------------------------------------------ errors
@@ -200,7 +198,7 @@ export function errorFigure(scene: TraceScene): Figure {
   const guide = guideLine(scene, lines, across);
   const layout = {
     ...base(scene),
-    margin: { l: 62, r: 14, t: 12, b: 44 },
+    margin: { l: 62, r: 14, t: 24, b: 44 },
     xaxis: logAxis(scene, "cost (gradient evaluations)", across),
     yaxis: logAxis(scene, "standard error", heightRange(lines, exact)),
   };
@@ -243,7 +241,7 @@ function guideLine({ theme }: TraceScene, lines: readonly Line[], [lo, hi]: Rang
   if (ends.length === 0) return [];
   const through = 1.6 * Math.max(...ends);
   const { muted } = PALETTES[theme];
-  const from = Math.sqrt(lo * hi);
+  const from = hi / 2.4;
   return [
     {
       type: "scatter",
@@ -329,7 +327,7 @@ function valueRange(lines: readonly Line[], exact: number | null): Range {
   const halves = lines.map(({ half }) => half.at(-1) ?? Number.NaN).filter(Number.isFinite);
   const most = 2.5 * (median(halves) ?? 0);
   const needed = lines.flatMap(({ value, half }) => {
-    const from = Math.floor(value.length / 6);
+    const from = Math.floor(value.length / 4);
     const reach = Math.min(half.at(-1) ?? 0, most) || 0;
     const last = value.at(-1);
     const ends = last === undefined ? [] : [last - reach, last + reach];

@@ -146,7 +146,11 @@ function build({ onAsk, onAxis, onPoint }: Actions, signal: AbortSignal) {
     h("div", { class: "lw-trace-plots" }, first.element, second.element),
     table.element,
   );
-  const note = h("p", { class: "lw-note" }, "gradient evaluations a method; a larger budget goes on");
+  const note = h(
+    "p",
+    { class: "lw-note" },
+    "gradient evaluations for each method; a larger budget goes on from there",
+  );
   const bars = h("p", { class: "lw-note" });
   const column = h(
     "div",
