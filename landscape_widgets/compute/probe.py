@@ -85,6 +85,16 @@ def _refuse_unsuitable_graph(loss: torch.Tensor, original: nn.Module) -> None:
         )
 
 
+ONCE = "once_differentiable"
+"""The name that `graph_nodes` gives to functions whose backward is marked so."""
+
+
+def _once_differentiable(node: Any) -> bool:
+    """Whether a node is of a Python function whose backward torch's decorator wraps."""
+    backward = getattr(getattr(node, "_forward_cls", None), "backward", None)
+    return getattr(backward, "__globals__", {}).get("__name__") == "torch.autograd.function"
+
+
 def graph_nodes(*tensors: torch.Tensor) -> tuple[set[int], set[str]]:
     """What the graphs of some tensors hold: ids of the leaves, and names of the functions."""
     leaves, names, seen = set[int](), set[str](), set[Any]()
@@ -94,7 +104,7 @@ def graph_nodes(*tensors: torch.Tensor) -> tuple[set[int], set[str]]:
         if node is None or node in seen:
             continue
         seen.add(node)
-        names.add(node.name())
+        names.add(ONCE if _once_differentiable(node) else node.name())
         if hasattr(node, "variable"):
             leaves.add(id(node.variable))
         waiting.extend(following for following, _ in node.next_functions)

@@ -61,5 +61,5 @@ class HessianOperator(GraphOperator[GradientGraph]):
         gradients = torch.autograd.grad(
             loss, replica.parameters, create_graph=True, allow_unused=True, materialize_grads=True
         )
-        refuse_unsound(gradients)
+        refuse_unsound((loss, *gradients))  # a constant gradient through it would leave no trace in its own graph
         return GradientGraph(gradients, list(replica.parameters))

@@ -15,7 +15,7 @@ from landscape_widgets.compute.data import Batch, tensors_of
 from landscape_widgets.compute.objective import Objective, independent_loss
 from landscape_widgets.compute.operators.base import PartialProduct, Steps
 from landscape_widgets.compute.parameters import Replica
-from landscape_widgets.compute.probe import graph_nodes
+from landscape_widgets.compute.probe import ONCE, graph_nodes
 from landscape_widgets.compute.torch_state import differentiation, math_attention
 from landscape_widgets.errors import ModelError
 
@@ -139,6 +139,7 @@ def refuse_unsound(gradients: tuple[Tensor, ...]) -> None:
 
 UNSOUND = {
     "torch::autograd::Error": "a function with a once_differentiable backward",
+    ONCE: "a function with a once_differentiable backward",
     "WeightNormInterfaceBackward0": "torch._weight_norm (its double backward is wrong)",
 }
 """Nodes of a graph that gives wrong second derivatives without a word, and what made them."""
