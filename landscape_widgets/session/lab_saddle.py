@@ -157,7 +157,8 @@ class Saddles:
             "": self._draws(point, settings, window),
             "finding the law of the spectrum": self._law(point),
         }
-        view = SaddleView(settings, point, waiting=tuple(filter(None, tasks)))
+        view = self._known(point, settings, window, tuple(filter(None, tasks)))
+        silent = point.toy  # its first round takes milliseconds, and leaves no gap in the picture
         while tasks:
             for name, task in list(tasks.items()):
                 change = next(task, None)
@@ -165,7 +166,26 @@ class Saddles:
                     del tasks[name]
                     change = {"waiting": tuple(filter(None, tasks))}
                 view = dataclasses.replace(view, **change)
+                if not silent:
+                    yield view
+            if silent:
                 yield view
+            silent = False
+
+    def _known(self, point: Point, settings: SaddleSettings, window: Window, waiting: tuple[str, ...]) -> SaddleView:
+        """What earlier runs have left for these settings."""
+        run = self._samples.get((settings.seed, settings.scale))
+        sample = None if run is None else run.known(settings.draws)
+        return SaddleView(
+            settings,
+            point,
+            sample=sample,
+            average=point.average(sample, window) if sample is not None else None,
+            random=point.known_random(settings.seed, settings.shown, window),
+            hessian=point.known_hessian(window),
+            prediction=self._predictions.get("law"),
+            waiting=waiting,
+        )
 
     def _at(self, settings: SaddleSettings) -> Point:
         point = self._point

@@ -84,6 +84,14 @@ class ToyPoint:
         eta, delta = (self.direction(int(one), window.scale) for one in slice_seeds(seed, number))
         yield Patch(self._slice(eta, delta, window), (), "α η", "β δ")
 
+    def known_random(self, seed: int, number: int, window: Window) -> Patch | None:
+        """The same at once."""
+        return next(self.random(seed, number, window))
+
+    def known_hessian(self, window: Window) -> Patch | None:
+        """The Hessian slice at once."""
+        return next(self.hessian(window))
+
     def hessian(self, window: Window) -> Iterator[Patch]:
         """The exact slice along eigenvectors of the largest and the smallest eigenvalue, as long as a random one."""
         length = length_of(self, window.scale)
@@ -160,6 +168,15 @@ class ModelPoint:
         pair = [directions.random(self.objective, int(one), normalize) for one in slice_seeds(seed, number)]
         for heights in self._grid(pair, window, (seed, number)):
             yield Patch(heights, (), "α η", "β δ")
+
+    def known_random(self, seed: int, number: int, window: Window) -> Patch | None:
+        """The same where it is computed already."""
+        known = self._surfaces.get((seed, number, window))
+        return None if known is None else Patch(known.loss - _centre(known.loss), (), "α η", "β δ")
+
+    def known_hessian(self, window: Window) -> Patch | None:
+        """The Hessian slice where it is computed already."""
+        return next(self.hessian(window), None) if ("hessian", window) in self._surfaces else None
 
     def hessian(self, window: Window) -> Iterator[Patch | None]:
         """The loss on a grid along both eigenvectors, as long as a random direction of this scale."""

@@ -54,6 +54,10 @@ class Sample:
             latest = self.latest = self._next()
             yield latest
 
+    def known(self, draws: int) -> SliceSample | None:
+        """The slices that are drawn already, at most so many; None before the first."""
+        return head(self.latest, draws) if self.latest is not None and self.latest.done else None
+
     def _next(self) -> SliceSample:
         assert self._stream is not None
         try:

@@ -66,7 +66,7 @@ class SaddleLab(LandscapeLab):
 
     >>> lab = SaddleLab(n=50, positive=50, draws=200)
     >>> lab.wait(timeout=60).counts["saddle"], lab.sentence
-    (136, '33 of 200 random slices show a minimum; the point is a saddle with 50 negative directions.')
+    (142, '33 of 200 random slices show a minimum; the point is a saddle with 50 negative directions.')
     >>> lab.close()
     """
 
@@ -163,7 +163,7 @@ class SaddleLab(LandscapeLab):
         with self.hold_trait_notifications():
             self.law = None if view.prediction is None else view.prediction.law
             self.trace, self.sentence = view.trace[0], view.sentence
-            self.moved(view.sample, view.status, view.progress, finished)
+            self.moved(self.result if view.sample is None else view.sample, view.status, view.progress, finished)
 
     # ------------------------------------------------------------ inside
 

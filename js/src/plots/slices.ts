@@ -48,7 +48,8 @@ export function reachOf(heights: Float32Array): readonly [number, number] | null
 export function roundedRange(lo: number, hi: number): readonly [number, number] {
   const span = hi - lo || Math.abs(hi) || 1;
   const unit = niceStep(span / 12);
-  return [Math.floor(lo / unit + 1e-6) * unit, Math.ceil(hi / unit - 1e-6) * unit];
+  const low = Math.floor(lo / unit + 1e-6) * unit;
+  return [low, Math.max(Math.ceil(hi / unit - 1e-6) * unit, low + unit)];
 }
 
 export function sliceFigure(slice: Slice): Figure {
@@ -144,7 +145,7 @@ function axisOf(
   const { muted, grid } = PALETTES[theme];
   const ticks = linearTicks(...range, about);
   return {
-    title: { text: title, font: { size: 11, color: muted } },
+    title: { text: title, font: { size: 10, color: muted } },
     range,
     tickmode: "array",
     tickvals: ticks,

@@ -166,12 +166,7 @@ export class SaddleColumn {
             state.done === 0 ? "–" : percent(one.count / total),
             h("span", { class: "lw-interval" }, intervalText(one)),
           ),
-          h(
-            "td",
-            {},
-            percent(one.predicted, one.predicted_error ?? 0),
-            h("span", { class: "lw-interval" }, errorText(one)),
-          ),
+          h("td", {}, percent(one.predicted), h("span", { class: "lw-interval" }, errorText(one))),
         ),
       ),
     );

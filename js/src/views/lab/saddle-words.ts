@@ -5,13 +5,12 @@ import { count, number, remaining } from "../../protocol/format";
 import type { SaddleState, SliceCount, SlicePicture } from "../../protocol/messages";
 import type { LabNow } from "./client";
 
-/** A share in percent without its sign: 0, 15.8, 0.005. */
-export function percent(share: number | null, error = 0): string {
+/** A share in percent without its sign: 0, 15.8, 0.38, 0.005. */
+export function percent(share: number | null): string {
   if (share === null) return "–";
   const value = 100 * share;
   if (value === 0 || value >= 99.995) return String(Math.round(value));
-  const digits = value < 0.1 ? number(value, 1) : value.toFixed(value < 1 || error * 100 < 0.05 ? 2 : 1);
-  return digits;
+  return value < 0.1 ? number(value, 1) : value.toFixed(value < 1 || value > 99 ? 2 : 1);
 }
 
 export function intervalText({ lower, upper }: SliceCount): string {
