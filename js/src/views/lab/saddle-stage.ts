@@ -68,7 +68,15 @@ export class SaddleStage {
   #turning: number | null = null;
 
   constructor(private readonly signal: AbortSignal) {
-    this.#surfaces = SURFACES.map((name) => new SurfacePanel(name, signal, (camera) => this.#turn(camera)));
+    this.#surfaces = SURFACES.map(
+      (name) =>
+        new SurfacePanel(
+          name,
+          signal,
+          (camera) => this.#turn(camera),
+          () => this.#home(),
+        ),
+    );
     this.#shapes = SHAPES.map(({ names, label }) => new ShapePanel(names, label, signal));
     const row = (kind: string, parts: readonly { element: HTMLElement }[]) =>
       h("div", { class: kind }, ...parts.map(({ element }) => element));
@@ -78,6 +86,12 @@ export class SaddleStage {
       row("lw-slices", this.#surfaces),
       row("lw-shapes", this.#shapes),
     );
+  }
+
+  /** One home for all: their notes may leave them a pixel more or less. */
+  #home(): Camera {
+    const { clientWidth, clientHeight } = (this.#surfaces[0] as SurfacePanel).host;
+    return sliceHome(clientWidth, clientHeight);
   }
 
   reset(): void {
@@ -113,18 +127,19 @@ class SurfacePanel {
   readonly #shows = h("span", { class: "lw-shows" });
   readonly #kappa = h("span", { class: "lw-kappa" });
   readonly #note = h("p", { class: "lw-note" });
-  readonly #host: HTMLElement;
+  readonly host: HTMLElement;
   #drawn: readonly unknown[] = [];
 
   constructor(
     readonly name: string,
     signal: AbortSignal,
     onCamera: (camera: Camera | null) => void,
+    home: () => Camera,
   ) {
-    this.#host = h("div", { class: "lw-plot", tabindex: "0", role: "application" });
-    this.plot = new Plot(this.#host, signal, { onCamera, home: sliceHome });
+    this.host = h("div", { class: "lw-plot", tabindex: "0", role: "application" });
+    this.plot = new Plot(this.host, signal, { onCamera, home });
     const head = h("div", { class: "lw-slice-head" }, this.#title, this.#shows);
-    const box = h("div", { class: "lw-slice-plot" }, this.#host);
+    const box = h("div", { class: "lw-slice-plot" }, this.host);
     this.element = h("section", { class: "lw-slice" }, head, this.#kappa, box, this.#note);
   }
 
@@ -154,7 +169,7 @@ class SurfacePanel {
     sayRich(this.#note, picture?.note ?? "");
     const words = picture === undefined ? "not known yet" : `shows a ${picture.shows}, ${kappaText(picture)}`;
     const turn = "arrow keys turn all three, plus and minus zoom, 0 is home";
-    this.#host.setAttribute("aria-label", `${this.#title.textContent}: ${words}; ${turn}`);
+    this.host.setAttribute("aria-label", `${this.#title.textContent}: ${words}; ${turn}`);
   }
 
   /** Whether just this is drawn already: a state comes with arrays of its own. */
