@@ -74,7 +74,7 @@ def explore(
     >>> explorer.wait(timeout=60).loss.shape
     (7, 7)
     """
-    reject_unknown("explore", options, OBJECTIVE_OPTIONS)
+    reject_unknown("explore", options, OBJECTIVE_OPTIONS, explore)
     objective = objective_of(model, loss, data, options)
     state: dict[str, Any] = {
         "extent": extent,

@@ -103,7 +103,7 @@ class SaddleLab(LandscapeLab):
         layout: Any = None,
         **options: Any,
     ) -> None:
-        reject_unknown("SaddleLab", options, OBJECTIVE_OPTIONS)
+        reject_unknown("SaddleLab", options, OBJECTIVE_OPTIONS, SaddleLab)
         objective = _objective(model, loss, data, n, positive, options)
         self._lab = lab = Saddles(objective, self)
         usual = MODEL if objective is not None else _toy(n)

@@ -87,7 +87,7 @@ class TraceLab(LandscapeLab):
         layout: Any = None,
         **options: Any,
     ) -> None:
-        reject_unknown("TraceLab", options, OBJECTIVE_OPTIONS)
+        reject_unknown("TraceLab", options, OBJECTIVE_OPTIONS, TraceLab)
         operator, objective = operator_of(model, lambda: objective_of(model, loss, data, options))
         dtype = str(operator.dtype).removeprefix("torch.")
         if objective is None:
