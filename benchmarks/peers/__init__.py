@@ -1,0 +1,1 @@
+"""Side by side with the peers: one environment a peer, arms alternating, speed beside correctness."""

@@ -1,0 +1,1 @@
+"""The tasks T1 to T11, one file each."""
