@@ -74,6 +74,15 @@ spectrum
 """,
         (".lw-status", "Complete"),
     ),
+    Scene(
+        "saddle",
+        """
+import landscape_widgets as lw
+saddle = lw.SaddleLab(n=500, positive=600)
+saddle
+""",
+        (".lw-status", "1,000 random slices drawn"),
+    ),
 )
 
 

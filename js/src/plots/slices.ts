@@ -26,12 +26,12 @@ const DIVERGING: Readonly<Record<Theme, readonly string[]>> = {
   dark: ["#ff9a5c", "#d9702f", "#8a4a26", "#39414b", "#2c6482", "#4a93b8", "#8ccdef"],
 };
 
-/** Width over height from which a surface with its axis titles fits. */
-const WIDE = 1.3;
+/** Width over height, less what the axis titles take of it in pixels, from which a surface fits. */
+const [WIDE, LABELS] = [0.92, 90];
 
 /** Nearer than the explorer's, since no words stand beside it; farther where the plot is narrow. */
 export function sliceHome(width: number, height: number): Camera {
-  const aspect = Math.max(width, 1) / Math.max(height, 1);
+  const aspect = Math.max(width - LABELS, 1) / Math.max(height, 1);
   const home = { ...HOME, center: { x: 0, y: 0, z: -0.2 } };
   return zoom(home, Math.min(Math.max(WIDE / aspect, 1.08), 2));
 }

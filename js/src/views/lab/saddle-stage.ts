@@ -167,7 +167,8 @@ class SurfacePanel {
     this.#shows.dataset.tone = picture?.shows ?? "";
     say(this.#kappa, picture === undefined ? "" : kappaText(picture));
     sayRich(this.#note, picture?.note ?? "");
-    const words = picture === undefined ? "not known yet" : `shows a ${picture.shows}, ${kappaText(picture)}`;
+    const words =
+      picture === undefined ? "not known yet" : `${shownWords(picture.shows)}${kappaText(picture)}`;
     const turn = "arrow keys turn all three, plus and minus zoom, 0 is home";
     this.host.setAttribute("aria-label", `${this.#title.textContent}: ${words}; ${turn}`);
   }
@@ -183,6 +184,11 @@ class SurfacePanel {
       heights.every((one, i) => Object.is(one, before[i]))
     );
   }
+}
+
+function shownWords(shows: string): string {
+  if (shows === "") return "";
+  return shows === "flat" ? "flat, " : `shows a ${shows}, `;
 }
 
 const TITLES: Readonly<Record<string, string>> = {
