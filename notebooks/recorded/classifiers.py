@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 import landscape_widgets as lw
 
@@ -66,12 +67,16 @@ def images() -> tuple[Samples, Samples, str]:
 
 
 def trained(name: str, train: Samples) -> nn.Module:
-    """The network after a short seeded training."""
+    """The network after a short seeded training, its BatchNorm statistics taken anew over the training images.
+
+    A few dozen steps are too few for running averages, and a network judged by them would look untrained.
+    """
     net = NETS[name]
     training = lw.TrainingStream(
         net.make(), nn.CrossEntropyLoss(), train, batch_size=16, epochs=net.epochs, lr=0.05, seed=SEED
     )
     training.run()
+    update_bn(train[0].split(32), training.model)
     return training.model.eval()
 
 
