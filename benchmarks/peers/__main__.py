@@ -31,7 +31,7 @@ TASKS = {
     "T10": "t10_resume",
     "T11": "t11_transformer",
 }
-QUICK_LIMIT = 60.0
+QUICK_LIMIT = 120.0
 
 
 def matrix_roof() -> str:
