@@ -9,7 +9,7 @@ SOURCES := $(shell find js/src -type f) js/build.mjs js/package.json
 export OMP_WAIT_POLICY = PASSIVE
 export GOMP_SPINCOUNT = 0
 
-.PHONY: setup build demo test test-long lint types js python format measured operators screenshots responsive right recorded densenet hessian-directions clean bench bench-quick
+.PHONY: setup build demo test test-long lint types js python format measured operators screenshots responsive right recorded densenet hessian-directions grid clean bench bench-quick
 
 setup: $(VENV)/.installed $(BUNDLE)
 
@@ -86,6 +86,9 @@ densenet: setup
 
 hessian-directions: setup
 	$(PY) -m benchmarks.hessian_directions
+
+grid: setup
+	$(PY) -m benchmarks.grid
 
 # Side by side with the peers, each in an environment of its own under .bench/: hours; the quick one, minutes.
 bench: setup

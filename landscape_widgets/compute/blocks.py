@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 import torch
 
 from landscape_widgets.compute.evaluate import PointEvaluator
+from landscape_widgets.compute.fast_forward import FastPlan
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.torch_state import one_thread
 from landscape_widgets.results import Direction
@@ -33,6 +34,7 @@ class BlockEvaluator:
     objective, directions : as for `PointEvaluator`; every worker has one of its own.
     executor : runs the blocks; its workers share this process's memory.
     workers : blocks under way at a time.
+    plan : shortcuts of the forward pass; None: the plain pass.
     """
 
     def __init__(
@@ -41,8 +43,9 @@ class BlockEvaluator:
         directions: Sequence[Direction],
         executor: concurrent.futures.Executor,
         workers: int,
+        plan: FastPlan | None = None,
     ) -> None:
-        self._objective, self._directions = objective, directions
+        self._objective, self._directions, self._plan = objective, directions, plan
         self._executor, self._workers = executor, workers
         self._idle: list[PointEvaluator] = []
         self._stop = threading.Event()
@@ -78,7 +81,7 @@ class BlockEvaluator:
         try:  # asking first whether one is idle would race with the other workers
             evaluator = self._idle.pop()
         except IndexError:
-            evaluator = PointEvaluator(self._objective, self._directions)
+            evaluator = PointEvaluator(self._objective, self._directions, self._plan)
         answers: Answers = []
         started = time.perf_counter()
         with one_thread(self._threads):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from landscape_widgets.compute.batch_statistics import Statistics, statistics_steps
+from landscape_widgets.compute.fast_forward import FastForward, FastPlan
 from landscape_widgets.compute.objective import Objective
+from landscape_widgets.compute.parameters import Replica
 from landscape_widgets.compute.torch_state import evaluation
 from landscape_widgets.errors import InputError
 from landscape_widgets.results import Direction
@@ -39,10 +42,13 @@ class PointEvaluator:
     ----------
     objective : the loss.
     directions : one or two directions of P elements.
+    plan : shortcuts of the forward pass, as `fast_choice` found them; None: the plain pass.
     """
 
-    def __init__(self, objective: Objective, directions: Sequence[Direction]) -> None:
+    def __init__(self, objective: Objective, directions: Sequence[Direction], plan: FastPlan | None = None) -> None:
         self.objective = objective
+        self._plan = plan
+        self._fast: FastForward | None = None
         self._vectors = [objective.vector(item.vector, f"direction '{item.label}'") for item in directions]
         self._base: Tensor = objective.center.clone()
         self._row: tuple[float, ...] | None = None
@@ -65,13 +71,27 @@ class PointEvaluator:
             if number > first:
                 yield
             # A replica is borrowed for one batch only: none is held across a yield.
-            with evaluation(), self.objective.replica(self._place(point)) as replica:
+            with evaluation(), self._replica(self._place(point), number == first) as replica:
                 loss, metrics = self.objective.forward(replica, batch, partial.statistics)
             share = batch.weight / batches.total_weight
             for name, value in (("loss", loss.item()), *metrics.items()):
                 partial.values[name] = partial.values.get(name, 0.0) + share * value
             partial.done = number + 1
         return partial.values
+
+    @contextlib.contextmanager
+    def _replica(self, place: Tensor, move: bool) -> Iterator[Replica]:
+        """A borrowed replica at a point; by a plan our own, which is moved at the first batch of a point only."""
+        if self._plan is None or not self._plan.fast:
+            with self.objective.replica(place) as replica:
+                yield replica
+            return
+        if self._fast is None:
+            with self.objective.replica() as replica:
+                self._fast = FastForward(replica, self._plan)
+        if move:
+            self._fast.move_to(place)
+        yield self._fast
 
     def _place(self, point: Sequence[float]) -> Float[Tensor, " P"]:
         row = tuple(point[1:])

@@ -30,13 +30,13 @@ RUNGS = [
     {"data"},
     {"objective", "probe", "batch_statistics", "samples"},
     {"operators"},
-    {"evaluate", "blocks", "krylov", "verification", "lanczos", "trajectory", "training*"} | CHECKPOINTS,
+    {"evaluate", "blocks", "fast*", "krylov", "verification", "lanczos", "trajectory", "training*"} | CHECKPOINTS,
     {"directions", "grid", "spectrum*", "trace*", "slice_curvature", "ntk", "paths", "adversarial"} | SLICES,
     {"spawning", "merging"},
 ]
 FAMILIES = [
     {"objective", "probe", "batch_statistics", "samples"},
-    {"evaluate", "blocks"},
+    {"evaluate", "blocks", "fast*"},
     {"lanczos", "krylov", "verification"},
     {"trajectory", "training*"} | CHECKPOINTS,
     SLICES,
@@ -87,9 +87,11 @@ def part(name):
 
 
 def group(name):
-    """The name of a compute module on the ladder; files of training as one, and those of traces and spectra."""
+    """The name of a compute module on the ladder; files of training, traces, spectra, fast passes as one."""
     piece = name.split(".")[2] if name.count(".") >= 2 else ""
-    return next((f"{prefix}*" for prefix in ("training", "trace", "spectrum") if piece.startswith(prefix)), piece)
+    return next(
+        (f"{prefix}*" for prefix in ("training", "trace", "spectrum", "fast") if piece.startswith(prefix)), piece
+    )
 
 
 def rung(name):
