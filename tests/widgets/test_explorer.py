@@ -144,7 +144,7 @@ def test_cancel_keeps_what_is_known(objective):
 
 
 def test_bad_arguments_say_what_to_do(objective):
-    with pytest.raises(TypeError, match="'resolutoin'. Did you mean 'resolution'"):
+    with pytest.raises(TypeError, match=r"'resolutoin'\. Did you mean 'resolution'"):
         lw.explore(objective, resolutoin=7)
     with pytest.raises(lw.InputError, match="expected extent from"):
         lw.explore(objective, extent=float("nan"))
