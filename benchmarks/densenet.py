@@ -42,7 +42,7 @@ class Cancelled:
     def __init__(self, computation: Any, warm: int = 8) -> None:
         self._stream = computation.stream()
         self._asked, self._began = threading.Event(), threading.Event()
-        self._ended = 0.0
+        self._ended = self.under_way = 0.0
         times = []
         for _ in range(warm):
             started = time.perf_counter()
@@ -63,9 +63,10 @@ class Cancelled:
 
     def _work(self) -> None:
         self._began.set()
-        for _ in self._stream:
-            if self._asked.is_set():
-                break
+        while not self._asked.is_set():
+            started = time.perf_counter()
+            next(self._stream)
+            self.under_way = time.perf_counter() - started
         self._stream.close()
         self._ended = time.perf_counter()
 
@@ -79,7 +80,11 @@ def cancels(study: Study, planes: Any, extent: float) -> dict[str, Any]:
     }.items():
         runs = [Cancelled(make()) for _ in MOMENTS]
         times = [run.after(moment) for run, moment in zip(runs, MOMENTS, strict=True)]
-        found[name] = {"batch": max(run.step for run in runs), "cancel": times}
+        found[name] = {
+            "batch": statistics.median(run.step for run in runs),
+            "cancel": times,
+            "under way": [run.under_way for run in runs],
+        }
     return found
 
 
@@ -129,23 +134,26 @@ def lines(found: dict[str, Any]) -> list[str]:
         ("peak memory of the process (8 GB allowed)", f"{found['peak, GB']:.2f} GB"),
     ]
     for name, figures in found["cancel"].items():
-        worst = max(figures["cancel"])
         rows.append(
             (
-                f"cancel of the {name}: worst of {len(figures['cancel'])}, wish to return of close()",
-                f"{worst:.2f} s; one batch takes {figures['batch']:.2f} s ({worst / figures['batch']:.2f} batches)",
+                f"cancel of the {name}, from the wish to the return of close() (beside it, the batch then under way)",
+                ", ".join(
+                    f"{cancel:.2f} s ({batch:.2f} s)"
+                    for cancel, batch in zip(figures["cancel"], figures["under way"], strict=True)
+                )
+                + f"; one batch takes {figures['batch']:.2f} s (median)",
             )
         )
-    state = "a quiet machine" if quiet else "measured beside other jobs: run the command again for quiet figures"
+    state = "a quiet machine" if quiet else "**measured beside other jobs**, run the command again for quiet figures"
     return [
         "## DenseNet-121 on two cores",
         "",
         f"Written by `make densenet`. {found['data'].capitalize()}, {found['training images']} training images, "
-        f"{found['epochs']} epochs; loss {found['loss']:.4g} over the images studied, "
-        f"|∇L| = {found['gradient norm']:.3g}.",
+        f"{found['epochs']} epochs, {found['training accuracy']:.0%} of them right; loss {found['loss']:.4g} over the "
+        f"images studied, |∇L| = {found['gradient norm']:.3g}.",
         "",
         f"Machine: {before['cores']} cores ({before['processor']}), torch {before['torch']}; load average "
-        f"{before['load average'][0]} before and {after['load average'][0]} after: {state}.",
+        f"{before['load average'][0]} before and {after['load average'][0]} after; {state}.",
         "",
         *table(("what", "measured"), rows),
     ]
