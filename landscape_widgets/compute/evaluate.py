@@ -51,6 +51,7 @@ class PointEvaluator:
         self._fast: FastForward | None = None
         self._vectors = [objective.vector(item.vector, f"direction '{item.label}'") for item in directions]
         self._base: Tensor = objective.center.clone()
+        self._here: Tensor = torch.empty_like(self._base)  # memory new at every point would cost more than the sum
         self._row: tuple[float, ...] | None = None
 
     def steps(
@@ -99,7 +100,7 @@ class PointEvaluator:
             if row:
                 torch.add(self.objective.center, self._vectors[1], alpha=row[0], out=self._base)
             self._row = row
-        return torch.add(self._base, self._vectors[0], alpha=point[0])
+        return torch.add(self._base, self._vectors[0], alpha=point[0], out=self._here)
 
 
 def axis_points(extent: float | tuple[float, float], points: int) -> Float[np.ndarray, " n"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,9 +53,9 @@ class Direction(Result):
     unit: str
     seed: int | None = None
 
-    @property
+    @functools.cached_property
     def axis(self) -> Axis:
-        """The description without the vector."""
+        """The description without the vector; its length is taken once, as the vector may be long."""
         length = float(np.linalg.norm(self.vector.astype(np.float64, copy=False)))
         return Axis(self.label, self.normalization, self.unit, self.seed, length)
 
