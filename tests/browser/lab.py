@@ -158,6 +158,16 @@ class NotebookPage:
         """The output area of a cell."""
         return self.page.locator(".jp-Notebook .jp-CodeCell").nth(number).locator(".jp-Cell-outputArea")
 
+    def say(self, number: int, pattern: str) -> None:
+        """Run a cell until its output matches: what the page has asked for may still be on its way to the kernel."""
+        deadline, found = time.monotonic() + 40, ""
+        while not re.search(pattern, found):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"expected {pattern!r} in the output of cell {number}, got {found!r}")
+            self.run_cell(number)
+            self.page.wait_for_timeout(700)
+            found = self.output(number).text_content() or ""
+
     def widgets(self):  # type: ignore[no-untyped-def]
         """Every explorer on the page."""
         return self.page.locator(".lw-explorer")

@@ -66,12 +66,6 @@ def settled(explorer, points="13 × 13"):
     expect(explorer.locator(".lw-pill")).to_have_text(f"{points} exact", timeout=60_000)
 
 
-def said(notebook, cell, pattern):
-    """Run a cell that prints, and wait for what it says."""
-    notebook.run_cell(cell)
-    expect(notebook.output(cell)).to_contain_text(pattern, timeout=20_000)
-
-
 def test_the_training_path_is_drawn_and_its_share_said(notebook, explorer):
     settled(explorer)
     expect(explorer.locator(".lw-caption")).to_contain_text(
@@ -105,7 +99,7 @@ def test_a_dragged_window_becomes_the_picture_and_can_be_undone(notebook, explor
     expect(explorer).to_contain_text("…", timeout=10_000)
     settled(explorer)
     notebook.screenshot("tools-zoomed")
-    said(notebook, 1, re.compile(r"\(\(-?\d"))
+    notebook.say(1, r"\(\(-?\d")
     explorer.get_by_role("button", name=re.compile("undo|zoom out|back", re.I)).first.click()
     expect(explorer.locator(".lw-caption")).to_have_text(before, timeout=20_000)
     settled(explorer)
@@ -133,7 +127,7 @@ def test_normalisation_an_axis_keeps_the_parameter_distance(notebook, explorer):
     explorer.get_by_label("Normalisation of β").select_option("filter")
     expect(explorer.locator(".lw-caption")).to_contain_text("same parameter distance", timeout=30_000)
     settled(explorer)
-    said(notebook, 1, "('unit', 'filter')")
+    notebook.say(1, r"\('unit', 'filter'\)")
     explorer.get_by_label("Normalisation of β").select_option("unit")
     settled(explorer)
 
@@ -160,8 +154,8 @@ def test_the_code_and_the_colours_of_the_menu(notebook, explorer):
     explorer.get_by_role("radio", name="cividis").check()
     notebook.screenshot("tools-menu")
     notebook.page.keyboard.press("Escape")
-    said(notebook, 1, "cividis")
-    said(notebook, 2, "colours='cividis'")
+    notebook.say(1, "cividis")
+    notebook.say(2, "colours='cividis'")
     expect(notebook.output(2)).to_contain_text('directions=("trajectory 0", "trajectory 1")')
 
 
