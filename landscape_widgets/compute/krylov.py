@@ -20,6 +20,12 @@ CHUNK = 32
 """Basis vectors allocated at a time."""
 
 
+def column_lengths(vectors: Tensor) -> Tensor:
+    """|v| (of each column), summed in float64: torch's own over millions of float32 is off by up to a thousandth."""
+    lengths: Tensor = torch.linalg.vector_norm(vectors, dim=0, dtype=torch.float64)
+    return lengths.to(vectors.dtype)
+
+
 @dataclasses.dataclass
 class KrylovState:
     """All that a Krylov space is: H Q = Q T + q couplingᵀ, with q the next basis vector.
@@ -174,7 +180,7 @@ class KrylovSpace:
     def vectors(self, ritz: Ritz) -> Tensor:
         """The Ritz vectors, (P, k) unit columns, the largest component of each positive."""
         vectors = self.combine(ritz.coefficients).T
-        vectors = vectors / vectors.norm(dim=0, keepdim=True)
+        vectors = vectors / column_lengths(vectors)
         largest = vectors.abs().argmax(dim=0)
         signs = torch.sign(vectors[largest, torch.arange(vectors.shape[1], device=vectors.device)])
         oriented: Tensor = vectors * signs
@@ -196,12 +202,12 @@ class KrylovSpace:
             seed = (state.seed + 0x9E3779B97F4A7C15 * state.draws) % 2**63
             state.draws += 1
             vector = normal_vector(self.size, seed, self.operator.device, self.operator.dtype)
-            length = vector.norm().item()
+            length = column_lengths(vector).item()
             vector, _ = self._orthogonalize(vector, state.count)
             # A draw almost inside the space leaves rounding only: orthogonalise what is left once more.
-            vector, _ = self._orthogonalize(vector / vector.norm(), state.count)
-            if vector.norm().item() > 0.5 and length > 0:
-                self._store(state.count, vector / vector.norm())
+            vector, _ = self._orthogonalize(vector / column_lengths(vector), state.count)
+            if column_lengths(vector).item() > 0.5 and length > 0:
+                self._store(state.count, vector / column_lengths(vector))
                 state.coupling = np.zeros(state.count)
                 state.fresh = False
                 return
@@ -230,7 +236,7 @@ class KrylovSpace:
 
     def _set_next(self, remainder: Tensor) -> None:
         """Normalise what is left of the image into the next basis vector, or ask for a fresh one."""
-        state, length = self.state, remainder.norm().item()
+        state, length = self.state, column_lengths(remainder).item()
         state.coupling = np.zeros(state.count)
         if self.exhausted or length <= 10 * self._eps * state.scale:
             state.fresh = True

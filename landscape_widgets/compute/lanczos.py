@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape_widgets.compute.krylov import KrylovSpace, KrylovState, Ritz, Search
+from landscape_widgets.compute.krylov import KrylovSpace, KrylovState, Ritz, Search, column_lengths
 from landscape_widgets.compute.operators.base import SymmetricOperator
 from landscape_widgets.compute.parameters import array_of
 from landscape_widgets.compute.stream import Computation, Stream
@@ -195,7 +195,7 @@ class Lanczos(Computation[Eigenpairs, KrylovState]):
         vectors = space.vectors(ritz)
         images = yield from space.multiply(vectors, lambda steps: self.report(steps, space, ritz))
         values = torch.as_tensor(ritz.values, dtype=vectors.dtype, device=vectors.device)
-        residuals = (images - values * vectors).norm(dim=0).cpu().numpy().astype(np.float64)
+        residuals = column_lengths(images - values * vectors).cpu().numpy().astype(np.float64)
         return Ritz(ritz.values, ritz.coefficients, residuals)
 
     def _begin_search(self, space: KrylovSpace, checked: Ritz) -> Search:

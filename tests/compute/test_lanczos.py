@@ -11,6 +11,7 @@ from torch import nn
 
 from landscape_widgets.compute.lanczos import Lanczos
 from landscape_widgets.compute.objective import Objective
+from landscape_widgets.compute.operators.base import SymmetricOperator
 from landscape_widgets.compute.operators.dense import DenseOperator
 from landscape_widgets.compute.operators.hessian import HessianOperator
 from landscape_widgets.compute.training import TrainingStream
@@ -422,3 +423,26 @@ def test_questions_that_cannot_be_asked():
     next(state)
     with pytest.raises(InputError, match="expected a checkpoint of size 3, got 4"):
         Lanczos(H, 1, 0).stream(resume=state.checkpoint())
+
+
+class Spread(SymmetricOperator):
+    """H = W diag(λ) Wᵀ in float32, multiplied out in float64; W has few spread orthonormal columns."""
+
+    def __init__(self, size, values):
+        generator = torch.Generator().manual_seed(1)
+        self.columns = torch.linalg.qr(torch.randn(size, len(values), generator=generator, dtype=torch.float64))[0]
+        self.values = torch.tensor(values, dtype=torch.float64)
+        self.size, self.dtype, self.device = size, torch.float32, torch.device("cpu")
+
+    def product_steps(self, vector, partial=None):
+        yield
+        return (self.columns @ (self.values * (self.columns.T @ vector.double()))).float()
+
+
+def test_millions_of_float32_parameters_keep_unit_vectors():
+    """torch's own norm over millions of float32 may be off by a thousandth: the basis would not be orthonormal."""
+    pairs = Lanczos(Spread(4_000_000, [800.0, 250.0, -20.0]), 1, 1, tol=1e-3, max_products=40).run()
+    lengths = np.linalg.norm(pairs.vectors.astype(np.float64), axis=0)
+    np.testing.assert_allclose(lengths, 1.0, atol=1e-6)
+    np.testing.assert_allclose(pairs.values, [800.0, -20.0], rtol=1e-6)
+    assert pairs.outcome is Outcome.CONVERGED
