@@ -12,6 +12,8 @@ from landscape_widgets.errors import Outcome
 
 R = TypeVar("R")
 S = TypeVar("S")
+T = TypeVar("T")
+L = TypeVar("L")
 
 
 class Stream(Iterator[R], Generic[R, S]):
@@ -50,6 +52,17 @@ class Stream(Iterator[R], Generic[R, S]):
         latest = cast(Any, self.latest)
         if getattr(latest, "outcome", None) is Outcome.RUNNING:
             self.latest = dataclasses.replace(latest, outcome=Outcome.CANCELLED)
+
+
+def relabelled(steps: Generator[Any, None, T], label: L) -> Generator[L, None, T]:
+    """The same steps, each yielding `label` instead; returns what they return."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+        yield label
 
 
 class Computation(Generic[R, S]):

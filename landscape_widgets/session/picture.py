@@ -11,7 +11,7 @@ import numpy as np
 from landscape_widgets.compute.grid import GridEvaluator, GridState
 from landscape_widgets.compute.operators.base import SymmetricOperator
 from landscape_widgets.compute.slice_curvature import slice_curvature_steps
-from landscape_widgets.compute.stream import Stream
+from landscape_widgets.compute.stream import Stream, relabelled
 from landscape_widgets.errors import LandscapeError
 from landscape_widgets.results import Direction, SliceCurvature, Surface
 
@@ -63,14 +63,7 @@ def picture_steps(
 def _curvature(
     operator: SymmetricOperator, plane: tuple[Direction, Direction]
 ) -> Generator[Update, None, SliceCurvature]:
-    steps = slice_curvature_steps(operator, plane)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: SliceCurvature = end.value
-            return found
-        yield Update()
+    return (yield from relabelled(slice_curvature_steps(operator, plane), Update()))
 
 
 def complete_level(evaluator: GridEvaluator, surface: Surface) -> int:

@@ -16,7 +16,7 @@ from landscape_widgets.session.frames import make_frame
 from landscape_widgets.session.honesty import common_scale
 from landscape_widgets.session.planes import Plane
 from landscape_widgets.session.session import Session
-from landscape_widgets.session.settings import describe_axis, extent_of, plane
+from landscape_widgets.session.settings import describe_axis, extent_of, plane, scale_of
 from landscape_widgets.session.sources import Sources
 from landscape_widgets.session.verdict import verdict
 
@@ -84,11 +84,10 @@ def _portable(settings: PictureSettings, frame: Frame, code: str, surface: Surfa
 def code_of(settings: PictureSettings, view: Mapping[str, Any], sources: Sources) -> str:
     """Python code that draws a picture again, shown in the given way."""
     axes = settings.alpha, settings.beta
-    alpha, beta = (axis.scale for axis in axes)
     values = {
         "extent": extent_of(settings.alpha_range, settings.beta_range),
         "resolution": settings.resolution,
-        "scale": alpha if alpha == beta else (alpha, beta),
+        "scale": scale_of(*axes),
         **view,
         "largest": sum(index >= 0 for index in sources.eigenpairs),
         "smallest": sum(index < 0 for index in sources.eigenpairs),

@@ -140,6 +140,11 @@ def scales_of(scale: Any) -> tuple[Scale, Scale]:
     return pair[0], pair[1]
 
 
+def scale_of(alpha: AxisChoice, beta: AxisChoice) -> Scale | tuple[Scale, Scale]:
+    """The shortest `scale` that means the normalisations of these axes."""
+    return alpha.scale if alpha.scale == beta.scale else (alpha.scale, beta.scale)
+
+
 _NUMBERED: Mapping[str, Callable[[int], AxisChoice]] = {
     "random": lambda number: AxisChoice("random", seed=number),
     "eigenvector": lambda number: AxisChoice("hessian", index=number),

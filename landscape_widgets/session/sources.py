@@ -8,6 +8,7 @@ from typing import Any
 from landscape_widgets.compute import directions
 from landscape_widgets.compute.checkpoints import Checkpoints
 from landscape_widgets.compute.objective import Objective
+from landscape_widgets.compute.stream import relabelled
 from landscape_widgets.compute.trajectory import TrajectoryProjection
 from landscape_widgets.errors import InputError
 from landscape_widgets.protocol.messages import AxisChoice
@@ -125,21 +126,11 @@ class Sources:
 
     def _prepare(self, gradient: bool, trajectory: bool) -> Generator[str, None, None]:
         if gradient:
-            self._gradient = yield from _said(
+            self._gradient = yield from relabelled(
                 directions.gradient_steps(self.objective, normalize=None), "computing the gradient"
             )
         if trajectory and self.checkpoints is not None:
             projection = TrajectoryProjection(self.objective, self.checkpoints, components=self.components)
-            self._trajectory = yield from _said(
+            self._trajectory = yield from relabelled(
                 projection.principal_direction_steps(), "computing the trajectory's components"
             )
-
-
-def _said(steps: Generator[Any, None, Any], text: str) -> Generator[str, None, Any]:
-    """The same steps, each yielding a text; returns what they return."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-        yield text

@@ -6,6 +6,7 @@ from collections.abc import Generator
 
 import numpy as np
 
+from landscape_widgets.compute.stream import relabelled
 from landscape_widgets.compute.trajectory import TrajectoryProjection, percent
 from landscape_widgets.protocol.messages import Track
 from landscape_widgets.results import Direction, Trajectory
@@ -40,7 +41,7 @@ def _points(sources: Sources, plane: tuple[Direction, Direction]) -> Generator[t
         places.append(place)
         distances.append(float(np.linalg.norm(vector - basis @ place)))
         steps = sources.objective.loss_steps(sources.objective.center.cpu().double().numpy() + vector)
-        losses.append((yield from _silently(steps)))
+        losses.append((yield from relabelled(steps, ())))
     alpha, beta = np.array(places).T
     return Track(
         "points",
@@ -51,16 +52,6 @@ def _points(sources: Sources, plane: tuple[Direction, Direction]) -> Generator[t
         tuple(loss if np.isfinite(loss) else None for loss in losses),
         _shown("of the way to the other models", [m.vector for m in sources.models], distances),
     )
-
-
-def _silently(steps: Generator[None, None, float]) -> Generator[tuple[Track, ...], None, float]:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            loss: float = end.value
-            return loss
-        yield ()
 
 
 def _shown(what: str, vectors: list[np.ndarray], off_plane: list[float]) -> str:

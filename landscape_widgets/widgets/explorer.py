@@ -26,14 +26,13 @@ from landscape_widgets.protocol.messages import (
     SettingsRequest,
 )
 from landscape_widgets.results import Eigenpairs, Surface
-from landscape_widgets.session.code import python_code
 from landscape_widgets.session.eigen import pair_messages
 from landscape_widgets.session.model import Objective
 from landscape_widgets.session.offers import offered
 from landscape_widgets.session.ready import ready_made
-from landscape_widgets.session.records import records
+from landscape_widgets.session.records import code_of, records
 from landscape_widgets.session.session import Session
-from landscape_widgets.session.settings import describe_axis, extent_of, parse_axis, ranges_of, scales_of
+from landscape_widgets.session.settings import describe_axis, extent_of, parse_axis, ranges_of, scale_of, scales_of
 from landscape_widgets.session.sources import Sources
 from landscape_widgets.widgets.arguments import reject_unknown
 from landscape_widgets.widgets.base import LandscapeWidget
@@ -204,7 +203,7 @@ class LandscapeExplorer(LandscapeWidget):
         self._applying = True
         try:
             self.extent = extent_of(settings.alpha_range, settings.beta_range)
-            self.resolution, self.scale = settings.resolution, _scale_trait(self._axes)
+            self.resolution, self.scale = settings.resolution, scale_of(*self._axes)
             self.directions = tuple(describe_axis(axis) for axis in self._axes)
             self.error = self._picture_error = None
             self._offer()
@@ -255,13 +254,8 @@ class LandscapeExplorer(LandscapeWidget):
         self._write_code()
 
     def _write_code(self, _change: Any = None) -> None:
-        names = ("extent", "resolution", "scale", *VIEW_TRAITS)
-        values = {name: getattr(self, name) for name in names}
-        indices = self._sources.eigenpairs
-        values["largest"] = sum(index >= 0 for index in indices)
-        values["smallest"] = len(indices) - values["largest"]
-        further = [name for name in ("models", "checkpoints") if getattr(self._sources, name)]
-        self.code = python_code(self.directions, values, tuple(further))
+        view = {name: getattr(self, name) for name in VIEW_TRAITS}
+        self.code = code_of(self._settings(), view, self._sources)
 
     @traitlets.validate("extent", "scale", "resolution", "directions")
     def _check_trait(self, proposal: Any) -> Any:
@@ -378,11 +372,6 @@ def _reseeded(axis: AxisChoice, seed: int) -> AxisChoice:
 
 def _rescaled(axis: AxisChoice, scale: Any) -> AxisChoice:
     return AxisChoice(axis.source, axis.seed, axis.index, scale)
-
-
-def _scale_trait(axes: tuple[AxisChoice, AxisChoice]) -> Any:
-    alpha, beta = (axis.scale for axis in axes)
-    return alpha if alpha == beta else (alpha, beta)
 
 
 def _check_resolution(resolution: Any) -> None:
