@@ -19,6 +19,7 @@ def make_frame(
     verdict: Verdict | None,
     caution: str,
     tracks: tuple[Track, ...] = (),
+    degrees: float | None = None,
 ) -> Frame:
     """Everything about a picture but its points."""
     axes = [axis_info(direction, points) for direction, points in zip(plane, evaluator.coordinates, strict=True)]
@@ -27,7 +28,7 @@ def make_frame(
         alpha=axes[0],
         beta=axes[1],
         levels=tuple(len(level) for level in evaluator.levels[0]),
-        angle=angle(*plane),
+        angle=angle(*plane) if degrees is None else degrees,
         loss=curvature.loss if curvature is not None and known else None,
         gradient_norm=curvature.gradient_norm if curvature is not None and known else None,
         preview=preview(curvature),

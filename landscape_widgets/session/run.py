@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 
 import numpy as np
 
+from landscape_widgets.compute.directions import angle
 from landscape_widgets.compute.grid import GridEvaluator
 from landscape_widgets.errors import Outcome
 from landscape_widgets.protocol.messages import PictureSettings, Result, Track
@@ -31,6 +33,11 @@ class Run:
     started: float = dataclasses.field(default_factory=time.perf_counter)
     caution: str = ""
     ended: bool = False
+
+    @functools.cached_property
+    def degrees(self) -> float | None:
+        """The angle of the plane, taken once: a picture has many frames, and its directions may be long."""
+        return None if self.plane is None else angle(*self.plane)
 
     @property
     def points(self) -> int:

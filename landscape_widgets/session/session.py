@@ -334,7 +334,8 @@ class Session:
         assert run.plane is not None
         assert run.evaluator is not None
         found = self._verdict(run.curvature)
-        return make_frame(self.objective, run.evaluator, run.plane, run.curvature, found, run.words, run.tracks)
+        about = (run.curvature, found, run.words, run.tracks, run.degrees)
+        return make_frame(self.objective, run.evaluator, run.plane, *about)
 
     def _verdict(self, curvature: SliceCurvature | None) -> Verdict | None:
         sample = None if self.run is None else self.slices.sample(self._scale(self.run))
