@@ -16,6 +16,8 @@ from torch import Tensor
 from landscape_widgets.compute import directions as directions_module
 from landscape_widgets.compute.blocks import Answers, BlockEvaluator, Place
 from landscape_widgets.compute.evaluate import PartialPoint, PointEvaluator, axis_points
+from landscape_widgets.compute.fast_choice import choice_steps
+from landscape_widgets.compute.fast_forward import FastPlan
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.stream import Computation, Stream
 from landscape_widgets.errors import InputError, Outcome
@@ -37,6 +39,8 @@ class GridState:
     values: dict[str, np.ndarray]
     known: np.ndarray
     evaluations: int = 0
+    plan: FastPlan = dataclasses.field(default_factory=FastPlan)
+    """The forward pass taken."""
     partial: PartialPoint = dataclasses.field(default_factory=PartialPoint)
     """The point under way, the first unknown one of its level."""
 
@@ -167,10 +171,23 @@ class GridEvaluator(Computation[Surface, GridState]):
     def _steps(self, state: GridState) -> Generator[Surface, None, None]:
         if state.known.any():
             yield self._surface(state, Outcome.RUNNING)
+        yield from self._choose(state)
         for number in range(max(len(levels) for levels in self.levels)):
             yield from self._level(state, number)
         finite = bool(np.isfinite(state.values["loss"]).any())
         yield self._surface(state, Outcome.COMPLETE if finite else Outcome.NOT_FINITE)
+
+    def _choose(self, state: GridState) -> Generator[Surface, None, None]:
+        """Choose the forward pass; the surface as it is between the pieces of that."""
+        left = int(np.count_nonzero(~state.known))
+        pieces = choice_steps(self.objective, left, single=self._executor is not None)
+        while True:
+            try:
+                next(pieces)
+            except StopIteration as end:
+                state.plan = end.value
+                return
+            yield self._surface(state, Outcome.RUNNING)
 
     def _level(self, state: GridState, number: int) -> Generator[Surface, None, None]:
         pending = np.zeros(self.shape, dtype=bool)
@@ -191,7 +208,7 @@ class GridEvaluator(Computation[Surface, GridState]):
     def _answers(self, state: GridState, places: list[Place]) -> Generator[Answers, None, None]:
         """The values at these places, in parts: by the executor, or here, one batch a part."""
         points = [(place, self._point(place)) for place in places]
-        evaluator = PointEvaluator(self.objective, self.directions)
+        evaluator = PointEvaluator(self.objective, self.directions, state.plan)
         inline = points
         if self._executor is not None:
             inline = points[:1] if state.partial.done else []
@@ -205,7 +222,7 @@ class GridEvaluator(Computation[Surface, GridState]):
                     break
                 yield []
         if self._executor is not None:
-            blocks = BlockEvaluator(self.objective, self.directions, self._executor, self._workers)
+            blocks = BlockEvaluator(self.objective, self.directions, self._executor, self._workers, state.plan)
             yield from blocks.stream(points[len(inline) :])
 
     def _point(self, place: Place) -> list[float]:
@@ -232,7 +249,7 @@ class GridEvaluator(Computation[Surface, GridState]):
             outcome=outcome,
             metrics={name: array.copy() for name, array in state.values.items() if name != "loss"},
             evaluations=state.evaluations,
-            question=self.question,
+            question={**self.question, "path": state.plan.words},
         )
 
 

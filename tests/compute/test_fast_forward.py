@@ -17,6 +17,7 @@ from landscape_widgets.compute import directions, fast_choice, fast_forward
 from landscape_widgets.compute.evaluate import PointEvaluator
 from landscape_widgets.compute.fast_choice import candidates, choice_steps
 from landscape_widgets.compute.fast_forward import FastForward, FastPlan, foldable_pairs
+from landscape_widgets.compute.grid import GridEvaluator
 from landscape_widgets.compute.objective import Objective, finished
 from landscape_widgets.compute.torch_state import evaluation
 
@@ -489,12 +490,34 @@ def test_batchnorm_in_training_mode_stays_plain(eager):
     assert not any(handles)
 
 
+def test_a_surface_says_its_path_and_equals_the_plain_one(eager, right):
+    model, loss, data = zoo_problem("LeNet")
+    objective = Objective(model, loss, data)
+    pair = [directions.random(objective, seed) for seed in (0, 1)]
+    surface = GridEvaluator(objective, pair, resolution=5).run()
+    assert surface.question["path"] == "BatchNorm folded, channels last, blocks of 64"
+    assert surface.evaluations == 25
+    again = GridEvaluator(objective, pair, resolution=5).run()
+    assert np.array_equal(surface.loss, again.loss)
+    vectors = [torch.as_tensor(direction.vector) for direction in pair]
+    exact = [
+        [naive_loss(model, loss, data, objective.center + a * vectors[0] + b * vectors[1]) for a in surface.alpha]
+        for b in surface.beta
+    ]
+    right.record("grid by the fast pass", NAIVE, np.abs(surface.loss / exact - 1).max(), 1e-12, 25)
+
+
 def test_a_small_grid_is_plain_at_once():
     model, loss, data = zoo_problem("LeNet")
-    pieces = choice_steps(Objective(model, loss, data), 49)
+    objective = Objective(model, loss, data)
+    pair = [directions.random(objective, seed) for seed in (0, 1)]
+    pieces = choice_steps(objective, 49)
     with pytest.raises(StopIteration) as end:
         next(pieces)
     assert end.value.value.words == "plain: too little work for a choice to pay"
+    surface = GridEvaluator(objective, pair, resolution=3).run()
+    assert surface.question["path"] == end.value.value.words
+    assert surface.loss[1, 1] == objective.loss()
 
 
 def test_a_slower_path_is_not_taken_and_choices_are_kept(eager, monkeypatch):
