@@ -45,10 +45,13 @@ def server(tmp_path_factory):
     running.process.wait(20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_notebook(browser, server):
-    """Open a notebook of the given cells (or a copy of a file, or one that is there) on a page of its own."""
-    pages = []
+    """Open a notebook of the given cells (or a copy of a file, or one that is there) on a page of its own.
+
+    Pages and kernels end with their module: widgets left open go on drawing and computing beside the next tests.
+    """
+    notebooks = []
 
     def opened(name, cells=None, source=None, width=1400, height=1100, dark=False, kernel=True):
         path = server.root / f"{name}.ipynb"
@@ -57,15 +60,15 @@ def open_notebook(browser, server):
         elif cells is not None:
             write_notebook(path, cells)
         page = browser.new_page(viewport={"width": width, "height": height})
-        pages.append(page)
         notebook = NotebookPage(page, server, path.name, kernel)
+        notebooks.append(notebook)
         if dark:
             notebook.theme("JupyterLab Dark")
         return notebook
 
     yield opened
-    for page in pages:
-        page.close()
+    for notebook in notebooks:
+        notebook.close()
 
 
 @pytest.hookimpl(hookwrapper=True)

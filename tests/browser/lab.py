@@ -135,6 +135,11 @@ class NotebookPage:
     def _watch(self, socket) -> None:  # type: ignore[no-untyped-def]
         socket.on("framereceived", lambda payload: self.frames.append((message_type(payload), len(payload))))
 
+    def close(self) -> None:
+        """Close the page and end its kernel."""
+        self.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+        self.page.close()
+
     def status(self) -> str:
         """Of the kernel: "idle" or "busy"."""
         return self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status")
