@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from landscape_widgets.compute.lanczos import Lanczos
 from landscape_widgets.protocol.messages import Pair, Progress
 from landscape_widgets.results import Eigenpairs
+from landscape_widgets.session.pace import Pace
 from landscape_widgets.session.scheduler import Job, JobEnd, Scheduler
 
 MAX_PRODUCTS = 1000
@@ -45,7 +45,7 @@ class EigenWork:
         self._moved, self._ended = moved, ended
         self.pairs = self.newest = known
         self.job: Job[Eigenpairs] | None = None
-        self._reported = 0.0
+        self._pace = Pace(REPORT_SECONDS)
 
     def request(self, *, interactive: bool = False) -> None:
         """Compute the pairs, unless that is done or under way."""
@@ -64,9 +64,7 @@ class EigenWork:
         if before is not None and before.products == pairs.products and not pairs.vectors.shape[1]:
             return
         self.newest = pairs
-        now = time.perf_counter()
-        if now - self._reported >= REPORT_SECONDS:
-            self._reported = now
+        if self._pace.due():
             self._moved(pairs)
 
     def _end(self, end: JobEnd[Eigenpairs]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import time
 import typing
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -14,6 +13,7 @@ from landscape_widgets.results import Direction, Eigenpairs
 from landscape_widgets.session.curves import Cuts, check_curves, curve_steps, curve_words, curves_message
 from landscape_widgets.session.dispatch import error_reply
 from landscape_widgets.session.outbox import TileOutbox
+from landscape_widgets.session.pace import Pace
 from landscape_widgets.session.scheduler import Job, JobEnd, Scheduler
 from landscape_widgets.session.sources import Sources
 from landscape_widgets.session.tracks import track_steps
@@ -40,7 +40,7 @@ class CurveWork:
         self.job: Job[Any] | None = None
         self._waiting: tuple[str, CurveSettings] | None = None
         self._shown: tuple[str, CurveSettings, Cuts] | None = None
-        self._reported, self._replays = 0.0, 0
+        self._pace, self._replays = Pace(REPORT_SECONDS), 0
 
     @property
     def waits(self) -> bool:
@@ -102,9 +102,7 @@ class CurveWork:
             return
         before = self._shown
         known = 0 if before is None or before[0] != id else len(before[2].curves)
-        now = time.perf_counter()
-        if len(step.curves) > known and now - self._reported >= REPORT_SECONDS:
-            self._reported = now
+        if len(step.curves) > known and self._pace.due():
             self._send(id, settings, step)
             self._shown = (id, settings, step)
 

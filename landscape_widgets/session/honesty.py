@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -12,6 +11,7 @@ from landscape_widgets.protocol.messages import AxisChoice, Progress, Result
 from landscape_widgets.results import SliceSample
 from landscape_widgets.session.dispatch import error_reply
 from landscape_widgets.session.outbox import TileOutbox
+from landscape_widgets.session.pace import Pace
 from landscape_widgets.session.scheduler import Job, JobEnd, Scheduler
 
 REPORT_SECONDS = 1.0
@@ -43,7 +43,7 @@ class SliceWork:
         self._draws, self._changed = draws, changed
         self._samples: dict[str, SliceSample] = {}
         self._running = ""
-        self._reported = 0.0
+        self._pace = Pace(REPORT_SECONDS)
 
     def request(self, scale: str) -> None:
         """Draw slices of this normalisation, unless that is done or under way."""
@@ -68,9 +68,7 @@ class SliceWork:
 
     def _moved(self, scale: str, sample: SliceSample) -> None:
         self._samples[scale] = sample
-        now = time.perf_counter()
-        if now - self._reported >= REPORT_SECONDS:
-            self._reported = now
+        if self._pace.due():
             stage = f"{sample.done} of {sample.total} random slices"
             self._outbox.post(Progress("slices", "slices", stage, sample.done, sample.total, None, ()))
             self._changed()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Hashable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -10,6 +9,7 @@ from landscape_widgets.errors import LandscapeError, Outcome
 from landscape_widgets.protocol.messages import Error, Result
 from landscape_widgets.session.dispatch import error_reply
 from landscape_widgets.session.outbox import TileOutbox
+from landscape_widgets.session.pace import Pace
 from landscape_widgets.session.scheduler import Job, JobEnd, Scheduler
 from landscape_widgets.session.snapshots import Snapshots
 
@@ -54,7 +54,7 @@ class LabWork(Generic[Settings, State]):
         self.state: State | None = None
         self._id = ""
         self._runs = self._replays = 0
-        self._reported = 0.0
+        self._pace = Pace(REPORT_SECONDS)
 
     def request(self, id: str, settings: Settings) -> None:
         """Begin a run; an earlier one ends as cancelled, and what it has computed is kept by the lab."""
@@ -88,13 +88,12 @@ class LabWork(Generic[Settings, State]):
 
     def _moved(self, id: str, run: int, state: State) -> None:
         self.state = state
-        now = time.perf_counter()
-        if self._id != id:
+        first = self._id != id
+        if first:
             self._id = id
             self.snapshots.begin(run)
-        elif now - self._reported < REPORT_SECONDS:
+        if not self._pace.due(now=first):
             return
-        self._reported = now
         self._put(id, state)
         self._lab.on_state(state, False)
 
