@@ -11,6 +11,7 @@ import statistics
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import landscape_widgets as lw
@@ -108,42 +109,49 @@ def measure() -> dict[str, Any]:
     return study.facts
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    """The section of the page, from the recorded figures."""
-    pairs = lw.Eigenpairs.load(FOLDER / "densenet121-pairs.npz")
-    trace = lw.TraceEstimate.load(FOLDER / "densenet121-trace.npz")
-    before, after, seconds = found["machine before"], found["machine after"], found["seconds"]
-    quiet = before["quiet"] and after["quiet"]
-    rows: list[tuple[str, str]] = [
+def _sizes(found: dict[str, Any], pairs: lw.Eigenpairs) -> list[tuple[str, str]]:
+    return [
         ("parameters, images, batch", f"{found['parameters']:,}, {found['studied images']}, {found['batch']}"),
         (f"λ_max and λ_min (asked: residual {TOLERANCE:g}·abs(λ), or {BUDGET} products)", f"outcome: {pairs.outcome}"),
     ]
+
+
+def _pair_rows(pairs: lw.Eigenpairs) -> Iterator[tuple[str, str]]:
     for name, index in (("λ_max", 0), ("λ_min", -1)):
         value, residual = pairs.values[index], pairs.residuals[index]
         met = "meets its bound" if pairs.accepted[index] else "does not meet its bound"
         relative = f"{residual / abs(value):.1e} of abs(λ), {met}"
-        rows.append((name, f"{value:.4g}, residual {residual:.2g} ({relative})"))
-    rows += [
+        yield name, f"{value:.4g}, residual {residual:.2g} ({relative})"
+
+
+def _work_rows(found: dict[str, Any], pairs: lw.Eigenpairs, trace: lw.TraceEstimate) -> list[tuple[str, str]]:
+    seconds, grid = found["seconds"], f"{RESOLUTION} × {RESOLUTION} grid along λ_max and λ_min"
+    return [
         ("Hessian-vector products", str(pairs.products)),
         ("time of the eigenpairs", f"{seconds['eigenpairs']:.0f} s"),
-        (
-            f"time of the {RESOLUTION} × {RESOLUTION} grid along λ_max and λ_min",
-            f"{seconds['Hessian grid']:.0f} s",
-        ),
+        (f"time of the {grid}", f"{seconds['Hessian grid']:.0f} s"),
         (f"trace, {trace.probes} probes", f"{trace.value:.4g} ± {trace.standard_error:.2g}"),
         ("peak memory of the process (8 GB allowed)", f"{found['peak, GB']:.2f} GB"),
     ]
+
+
+def _cancel_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, figures in found["cancel"].items():
-        rows.append(
-            (
-                f"cancel of the {name}, from the wish to the return of close() (beside it, the batch then under way)",
-                ", ".join(
-                    f"{cancel:.2f} s ({batch:.2f} s)"
-                    for cancel, batch in zip(figures["cancel"], figures["under way"], strict=True)
-                )
-                + f"; one batch takes {figures['batch']:.2f} s (median)",
-            )
+        each = zip(figures["cancel"], figures["under way"], strict=True)
+        waited = ", ".join(f"{cancel:.2f} s ({batch:.2f} s)" for cancel, batch in each)
+        yield (
+            f"cancel of the {name}, from the wish to the return of close() (beside it, the batch then under way)",
+            f"{waited}; one batch takes {figures['batch']:.2f} s (median)",
         )
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The section of the page, from the recorded figures."""
+    pairs = lw.Eigenpairs.load(FOLDER / "densenet121-pairs.npz")
+    trace = lw.TraceEstimate.load(FOLDER / "densenet121-trace.npz")
+    before, after = found["machine before"], found["machine after"]
+    quiet = before["quiet"] and after["quiet"]
+    rows = [*_sizes(found, pairs), *_pair_rows(pairs), *_work_rows(found, pairs, trace), *_cancel_rows(found)]
     state = "a quiet machine" if quiet else "**measured beside other jobs**, run the command again for quiet figures"
     return [
         "## DenseNet-121 on two cores",
