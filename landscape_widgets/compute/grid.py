@@ -192,7 +192,10 @@ class GridEvaluator(Computation[Surface, GridState]):
     def _level(self, state: GridState, number: int) -> Generator[Surface, None, None]:
         pending = np.zeros(self.shape, dtype=bool)
         pending[self._mesh(number)] = True
-        pending &= ~state.known
+        yield from self._fill(state, pending & ~state.known)
+
+    def _fill(self, state: GridState, pending: np.ndarray) -> Generator[Surface, None, None]:
+        """Evaluate these points."""
         started = time.perf_counter()
         answers = self._answers(state, [tuple(int(i) for i in index) for index in np.argwhere(pending)])
         with contextlib.closing(answers):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,6 +98,52 @@ class Eigenpairs(Result):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Estimate(Result):
+    """A surface between its exact points, with its error where it was held against exact points it had not seen.
+
+    Parameters
+    ----------
+    values : the shape of the surface, float64; exact where known when it was made, NaN where nothing is claimed.
+    method : what it is, e.g. "cubic spline of log L through 13 × 13 points".
+    held_out : exact points that it was compared with and had not been made from.
+    error_linear : largest error at those points, in parts of the drawn range of the loss; infinite where one of them
+        is a hole.
+    error_log : the same of log10 L, in parts of the drawn decades; None where a loss is not positive.
+    pointwise : (largest, median) error at those points in parts of the loss there.
+    """
+
+    values: Float[np.ndarray, "..."]
+    method: str
+    held_out: int
+    error_linear: float
+    error_log: float | None
+    pointwise: tuple[float, float]
+
+    @property
+    def error(self) -> float:
+        """The larger of the errors in the linear and in the log view."""
+        return self.error_linear if self.error_log is None else max(self.error_linear, self.error_log)
+
+    @property
+    def words(self) -> str:
+        """What a picture drawn from it says: `interpolated, held-out error 0.4 %`."""
+        error = f"{percent(self.error)} %" if np.isfinite(self.error) else "not finite"
+        return f"interpolated, held-out error {error}"
+
+
+def percent(part: float) -> str:
+    """A part in percent, rounded up to two digits: an error is never said smaller than it is.
+
+    >>> percent(0.00373), percent(0.0121), percent(0.3), percent(0.0)
+    ('0.38', '1.3', '30', '0')
+    """
+    if part <= 0:
+        return "0"
+    unit = 10.0 ** (math.floor(math.log10(100 * part)) - 1)
+    return np.format_float_positional(math.ceil(round(100 * part / unit, 9)) * unit, precision=9, trim="-")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Surface(Result):
     """Loss over one or two directions: loss[j, i] at (alpha[i], beta[j]).
 
@@ -108,6 +155,7 @@ class Surface(Result):
     known : same shape, bool: whether the point was computed.
     metrics : name -> array of the same shape, the metrics evaluated in the same passes.
     evaluations : points computed anew by this run (the others were reused).
+    estimate : values between the known points, labelled with their error; None where there are none.
     """
 
     alpha: Float[np.ndarray, " n"]
@@ -119,6 +167,12 @@ class Surface(Result):
     metrics: Mapping[str, Float[np.ndarray, "..."]] = dataclasses.field(default_factory=dict)
     evaluations: int = 0
     question: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    estimate: Estimate | None = None
+
+    @property
+    def filled(self) -> Float[np.ndarray, "..."]:
+        """Loss where it is known, its estimate elsewhere; NaN where there is neither."""
+        return self.loss if self.estimate is None else np.where(self.known, self.loss, self.estimate.values)
 
     @property
     def done(self) -> int:

@@ -31,7 +31,19 @@ RUNGS = [
     {"objective", "probe", "batch_statistics", "samples"},
     {"operators"},
     {"evaluate", "blocks", "fast*", "krylov", "verification", "lanczos", "trajectory", "training*"} | CHECKPOINTS,
-    {"directions", "grid", "spectrum*", "trace*", "slice_curvature", "ntk", "paths", "adversarial"} | SLICES,
+    {
+        "directions",
+        "grid",
+        "adaptive",
+        "interpolation",
+        "spectrum*",
+        "trace*",
+        "slice_curvature",
+        "ntk",
+        "paths",
+        "adversarial",
+    }
+    | SLICES,
     {"spawning", "merging"},
 ]
 FAMILIES = [
@@ -39,6 +51,7 @@ FAMILIES = [
     {"evaluate", "blocks", "fast*"},
     {"lanczos", "krylov", "verification"},
     {"trajectory", "training*"} | CHECKPOINTS,
+    {"grid", "adaptive", "interpolation"},
     SLICES,
 ]
 """One idea in several files: these may import each other."""

@@ -14,6 +14,7 @@ from landscape_widgets.results import (
     Axis,
     Direction,
     Eigenpairs,
+    Estimate,
     Result,
     SliceCurvature,
     SliceDensity,
@@ -98,6 +99,7 @@ EXAMPLES = {
         2,
         QUESTION,
     ),
+    Estimate: Estimate(np.array([[1.5, np.nan]]), "cubic spline of log L", 12, 3e-3, None, (0.25, np.inf)),
     SpectrumEstimate: SpectrumEstimate(
         np.array([-1.0, 2.0, 0.5]),
         np.array([0.25, 0.75, 1.0]),
