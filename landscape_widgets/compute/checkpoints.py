@@ -95,7 +95,7 @@ class FlatCheckpoint(Source):
 
     def fill(self, out: Float[np.ndarray, " m"], start: int) -> None:
         """Write elements start, start + 1, … of the flat vector into `out`."""
-        out[:] = _double(self._tensor[start : start + len(out)])
+        _copy(self._tensor[start : start + len(out)], out)
 
     def address(self) -> frozenset[int]:
         """Where it lies in memory."""
@@ -128,7 +128,8 @@ class NamedCheckpoint(Source):
         for block in self._layout.blocks:
             first, last = max(start, block.start), min(stop, block.stop)
             if first < last:
-                out[first - start : last - start] = self._elements(block, first - block.start, last - block.start)
+                elements = self._elements(block, first - block.start, last - block.start)
+                _copy(elements, out[first - start : last - start])
 
     def address(self) -> frozenset[int]:
         """Where its tensors lie in memory."""
@@ -138,12 +139,12 @@ class NamedCheckpoint(Source):
         """Give back what was opened."""
         self._reader.close()
 
-    def _elements(self, block: Block, first: int, last: int) -> Float[np.ndarray, " m"]:
+    def _elements(self, block: Block, first: int, last: int) -> Float[Tensor, " m"]:
         """Elements of one parameter, of which only the rows concerned are read."""
         width = (block.stop - block.start) // (block.shape[0] if block.shape else 1)
         top = first // width
         rows = self._reader.rows(self._keys[block.name], top, -(-last // width))
-        return _double(rows.reshape(-1)[first - top * width : last - top * width])
+        return rows.reshape(-1)[first - top * width : last - top * width]
 
     def _key(self, block: Block, given: set[str], architecture: Architecture) -> str:
         """The name under which a parameter is kept: a tied one may have any of its names."""
@@ -232,7 +233,7 @@ class Checkpoints:
         self.differing = tuple(dict.fromkeys(name for source in ends for name in source.differing))
         self.labels = tuple(source.label for source in self._sources)
         self.eps = max((source.eps for source in self._sources), default=0.0)
-        self._mapped = 0
+        self._mapped = self._checked = 0
         self._warn_of_shared_memory()
 
     @classmethod
@@ -263,17 +264,23 @@ class Checkpoints:
         matrix: np.ndarray = buffer[: self.count * (stop - start)].reshape(self.count, stop - start)
         for source, row in zip(self._sources, matrix, strict=True):
             source.fill(row, start)
-        if not np.isfinite(matrix).all():
-            index, column = np.argwhere(~np.isfinite(matrix))[0]
-            place = next(block for block in self._objective.layout.blocks if block.stop > start + column)
-            raise InputError(
-                f"expected finite parameters, got {matrix[index, column]} in '{place.name}' of {self.labels[index]}",
-                "leave out the checkpoints after the training diverged",
-            )
+        if stop > self._checked:
+            self._check_finite(matrix, start)
+            self._checked = stop
         self._mapped += matrix.nbytes
         if self._mapped > MAPPED:
             self.close()
         return matrix
+
+    def _check_finite(self, matrix: Float[np.ndarray, "n m"], start: int) -> None:
+        if np.isfinite(matrix).all():
+            return
+        index, column = np.argwhere(~np.isfinite(matrix))[0]
+        place = next(block for block in self._objective.layout.blocks if block.stop > start + column)
+        raise InputError(
+            f"expected finite parameters, got {matrix[index, column]} in '{place.name}' of {self.labels[index]}",
+            "leave out the checkpoints after the training diverged",
+        )
 
     def vector(self, index: int) -> Float[np.ndarray, " P"]:
         """The whole flat vector of one checkpoint, (P,), float64."""
@@ -332,9 +339,9 @@ def source_of(item: Any, architecture: Architecture, label: str) -> Source:
     return FlatCheckpoint(item, architecture.layout.size, label)
 
 
-def _double(tensor: Tensor) -> Float[np.ndarray, " m"]:
-    array: np.ndarray = tensor.detach().cpu().double().numpy()
-    return array
+def _copy(tensor: Float[Tensor, " m"], out: Float[np.ndarray, " m"]) -> None:
+    """Copy into float64 numbers, without an array of them in between."""
+    torch.from_numpy(out).copy_(tensor.detach())
 
 
 def _prefix_advice(name: str, given: set[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,10 @@ from landscape_widgets.results import TraceEstimate
 
 DEPENDENT = 10.0
 """An image whose part outside the basis is below this many rounding errors lies in the basis."""
+
+
+BLOCK = 2**18
+"""Numbers of a basis that are multiplied at a time: small vectors together, large ones alone."""
 
 
 class HutchPlusPlusTrace(SampledTrace):
@@ -250,16 +254,16 @@ class XTrace(Computation[TraceEstimate, CrossState]):
         triangle, overlaps = np.zeros((count + 1, count + 1)), np.zeros((count + 1, count + 1))
         triangle[:count, :count], overlaps[:count, :count] = state.triangle, state.overlaps
         triangle[:, count] = coefficients
-        overlaps[:count, count] = [inner(column, vector) for column in state.vectors]
+        overlaps[:count, count] = inners(state.vectors, vector)
         state.vectors.append(fresh)
         state.tests.append(vector)
-        overlaps[count] = [inner(fresh, test) for test in state.tests]
+        overlaps[count] = inners(state.tests, fresh)
         state.squares.append(inner(vector, vector))
         state.triangle, state.overlaps = triangle, overlaps
 
     def _project(self, state: CrossState, image: Tensor) -> None:
         """Add the newest column of Q to the projection QᵀHQ."""
-        column = np.array([inner(vector, image) for vector in state.vectors])
+        column = inners(state.vectors, image)
         projected = np.zeros((len(column), len(column)))
         projected[:-1, :-1] = state.projected
         projected[-1], projected[:, -1] = column, column
@@ -309,15 +313,30 @@ def orthogonal_part(image: Tensor, basis: list[Tensor]) -> tuple[Tensor | None, 
     whole = float(image.norm())
     left, coefficients = image.clone(), np.zeros(len(basis) + 1)
     for _ in range(2):
-        for number, column in enumerate(basis):
-            part = column @ left
-            left -= part * column
-            coefficients[number] += float(part)
+        for first, rows in blocks(basis):
+            parts = rows @ left
+            left -= parts @ rows
+            coefficients[first : first + len(rows)] += parts.cpu().double().numpy()
     length = float(left.norm())
     coefficients[-1] = length
     if length <= DEPENDENT * torch.finfo(image.dtype).eps * whole:
         return None, coefficients
     return left / length, coefficients
+
+
+def inners(vectors: list[Tensor], other: Tensor) -> np.ndarray:
+    """Inner products of some vectors with another one, (k,), summed in float64 where the device has it."""
+    wide = torch.float32 if other.device.type == "mps" else torch.float64
+    other = other.to(wide)
+    found = [rows.to(wide) @ other for _, rows in blocks(vectors)]
+    return torch.cat(found).cpu().double().numpy() if found else np.zeros(0)
+
+
+def blocks(vectors: list[Tensor]) -> Iterator[tuple[int, Tensor]]:
+    """Vectors as rows (k, P) with the number of the first one, at most `BLOCK` numbers at a time."""
+    count = max(1, BLOCK // max(1, len(vectors[0]))) if vectors else 1
+    for first in range(0, len(vectors), count):
+        yield first, vectors[first][None] if count == 1 else torch.stack(vectors[first : first + count])
 
 
 def stacked(vectors: list[Tensor], operator: SymmetricOperator) -> Tensor:

@@ -16,7 +16,7 @@ from landscape_widgets.compute.checkpoints import Checkpoints
 from landscape_widgets.compute.objective import Objective, finished
 from landscape_widgets.compute.parameters import array_of
 from landscape_widgets.compute.stream import Computation, Stream
-from landscape_widgets.compute.torch_state import evaluation
+from landscape_widgets.compute.torch_state import evaluation, one_blas_thread
 from landscape_widgets.errors import InputError, Outcome
 from landscape_widgets.results import UNITS, Axis, Direction, Trajectory
 
@@ -203,10 +203,13 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
             yield from self._losses(state)
 
     def _blocks(self, state: ProjectionState, add: Any) -> Generator[None, None, None]:
+        """Pass the displacements from θ* through a function, a block of parameters at a time."""
         blocks = self.checkpoints.blocks
         buffer = np.empty(self.checkpoints.count * (blocks[0][1] - blocks[0][0]))
         for start, stop in blocks[state.block :]:
-            add(state, self.checkpoints.read(start, stop, buffer), start, stop)
+            X = self.checkpoints.read(start, stop, buffer)
+            X -= np.asarray(self.objective.center[start:stop].cpu().double())
+            add(state, X, start, stop)
             state.block += 1
             yield
 
@@ -215,14 +218,19 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
         if self.center != "objective":
             rows -= rows.mean(axis=0) if self.center == "mean" else rows[-1].copy()
 
-    def _theta(self, start: int, stop: int) -> Float[np.ndarray, " m"]:
-        return np.asarray(self.objective.center[start:stop].cpu().double())
+    def _weights(self, scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+        """Weights of displacements from θ* that do what the scores do for those from the center."""
+        if self.center == "mean":
+            return np.asarray(scores - scores.mean(axis=0))
+        if self.center == "last":
+            scores[-1] -= scores.sum(axis=0)
+        return scores
 
     def _gram(self, state: ProjectionState, X: Float[np.ndarray, "n m"], start: int, stop: int) -> None:
         state.moved = state.moved or any(bool((row != X[0]).any()) for row in X[1:])
-        X -= self._theta(start, stop)
         self._recenter(X)
-        state.gram += _product(X, X.T)
+        with one_blas_thread():  # NumPy sees that XXᵀ is symmetric, and halves the work; torch does not
+            state.gram += X @ X.T
 
     def _decompose(self, state: ProjectionState) -> None:
         """Eigenvalues and scores from the Gram matrix, checked for enough dimensions above rounding."""
@@ -241,15 +249,15 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
                 f"ask for components={max(rank, 1)} and add a random direction, or keep checkpoints further apart",
             )
         values, vectors = values[: self.components], vectors[:, : self.components]
-        state.shares, state.scores = values / np.trace(state.gram), vectors * _signs(vectors)
-        state.scores = state.scores / np.sqrt(values)
+        first = np.argmax(np.abs(vectors) >= 0.5 * np.abs(vectors).max(axis=0), axis=0)
+        signs = np.sign(vectors[first, np.arange(self.components)])
+        state.spread = float(np.trace(state.gram))
+        state.shares, state.scores = values / state.spread, self._weights(vectors * signs / np.sqrt(values))
         state.basis = np.empty((self.components, self.objective.size))
 
     def _basis(self, state: ProjectionState, X: Float[np.ndarray, "n m"], start: int, stop: int) -> None:
         assert state.scores is not None
         assert state.basis is not None
-        X -= self._theta(start, stop)
-        self._recenter(X)
         state.basis[:, start:stop] = _product(state.scores.T, X)
 
     def _orient(self, state: ProjectionState) -> None:
@@ -261,11 +269,10 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
                 for earlier in state.basis[:j]:
                     row -= (earlier @ row) * earlier
                 row /= np.linalg.norm(row)
-        words = CENTERS[self.center]
         state.directions = tuple(
             Direction(
                 array_of(torch.tensor(row, dtype=self.objective.dtype)),
-                f"trajectory PC{j + 1} ({percent(share)} of variance{words})",
+                f"trajectory PC{j + 1} ({percent(share)} of variance{CENTERS[self.center]})",
                 "unit",
                 UNITS["unit"],
             )
@@ -276,12 +283,12 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
     def _products(self, state: ProjectionState, X: Float[np.ndarray, "n m"], start: int, stop: int) -> None:
         """Sums of the projection onto the directions as they are drawn, and of the squared distances."""
         D = _drawn(state, start, stop)
-        X -= self._theta(start, stop)
         state.products += _product(X, D.T)
         state.metric += D @ D.T
         state.squares += np.einsum("ij,ij->i", X, X)
-        self._recenter(X)
-        state.spread += float(np.einsum("ij,ij->", X, X))
+        if self._given is not None:  # else the trace of the Gram matrix
+            self._recenter(X)
+            state.spread += float(np.einsum("ij,ij->", X, X))
 
     def _solve(self, state: ProjectionState) -> None:
         """Coordinates by least squares, and the share of each axis beyond the axes before it."""
@@ -300,7 +307,6 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
             state.explained = np.square(orthogonal).sum(axis=0) / np.float64(state.spread)
 
     def _residuals(self, state: ProjectionState, X: Float[np.ndarray, "n m"], start: int, stop: int) -> None:
-        X -= self._theta(start, stop)
         D = _drawn(state, start, stop)
         for first in range(0, len(X), 16):  # so that no second block is needed
             X[first : first + 16] -= _product(state.coordinates[first : first + 16], D)
@@ -382,12 +388,6 @@ def _components(components: int, given: tuple[Direction, ...] | None, objective:
             f"expected components from 1 to {most} (checkpoints, parameters), got {components!r}", "use 2 for a plane"
         )
     return components
-
-
-def _signs(scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
-    """±1 a column: the first entry at least half as large as the largest becomes positive."""
-    first = np.argmax(np.abs(scores) >= 0.5 * np.abs(scores).max(axis=0), axis=0)
-    return np.asarray(np.sign(scores[first, np.arange(scores.shape[1])]))
 
 
 def _product(A: Float[np.ndarray, "n m"], B: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "n k"]:
