@@ -101,6 +101,41 @@ class Recurrent(nn.Module):
         return self.head(self.cell(x)[0][:, -1])
 
 
+class Once(torch.autograd.Function):
+    """The identity, whose backward pass cannot be differentiated again."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        return gradient
+
+
+class OnceDifferentiable(nn.Module):
+    """A layer of 4 parameters on 3 inputs whose outputs have a first derivative only."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 1)
+
+    def forward(self, x):
+        return Once.apply(self.layer(x).tanh())
+
+
+class OnceQuartic(nn.Module):
+    """L = |w|⁴ with a first derivative only; its Hessian 8wwᵀ + 4|w|²I has the trace (8 + 4P) |w|²."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = nn.Parameter(weight.double())
+
+    def forward(self, x):
+        return (Once.apply(self.weight.square()).sum() ** 2).expand(len(x), 1)
+
+
 def trained_batchnorm():
     """A network with BatchNorm whose running statistics are not the initial ones."""
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Tanh(), nn.Flatten(), nn.Linear(12, 3))

@@ -8,7 +8,20 @@ import functools
 import numpy as np
 import pytest
 import torch
-from cases import COUNTER, MODELS, SAMPLES, CountingMLP, build, dense_hessian, judge, mlp, problem, seeded, written_out
+from cases import (
+    COUNTER,
+    MODELS,
+    SAMPLES,
+    CountingMLP,
+    OnceDifferentiable,
+    build,
+    dense_hessian,
+    judge,
+    mlp,
+    problem,
+    seeded,
+    written_out,
+)
 from scipy.sparse.linalg import eigsh
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -281,25 +294,7 @@ def test_a_loss_linear_in_the_outputs_gives_zero_and_one_of_no_parameter_an_erro
 
 
 def test_a_layer_without_second_derivative_says_so():
-    class Once(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x.clone()
-
-        @staticmethod
-        @torch.autograd.function.once_differentiable
-        def backward(ctx, gradient):
-            return gradient
-
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(3, 1)
-
-        def forward(self, x):
-            return Once.apply(self.layer(x).tanh())
-
-    G = GaussNewtonOperator(Objective(Model(), nn.MSELoss(), (torch.ones(4, 3), torch.zeros(4, 1))))
+    G = GaussNewtonOperator(Objective(OnceDifferentiable(), nn.MSELoss(), (torch.ones(4, 3), torch.zeros(4, 1))))
     with pytest.raises(ModelError, match="expected a loss that can be differentiated twice"):
         G @ torch.ones(4)
 

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from cases import MODELS, SAMPLES, WITHOUT_LAYERNORM, dense_hessian, judge, problem
+from cases import MODELS, SAMPLES, WITHOUT_LAYERNORM, OnceDifferentiable, dense_hessian, judge, problem
 from scipy.sparse.linalg import eigsh
 from torch import nn
 
@@ -183,27 +183,9 @@ def test_what_cannot_be_multiplied_is_refused():
 
 
 def test_a_loss_without_second_derivative_says_so():
-    class Once(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x.clone()
-
-        @staticmethod
-        @torch.autograd.function.once_differentiable
-        def backward(ctx, gradient):
-            return gradient
-
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(3, 1)
-
-        def forward(self, x):
-            return Once.apply(self.layer(x).tanh())
-
     data = torch.ones(4, 3), torch.zeros(4, 1)
     for loss in (nn.MSELoss(), lambda outputs, targets: outputs.mean()):  # the second hands back a constant gradient
-        H = HessianOperator(Objective(Model(), loss, data))
+        H = HessianOperator(Objective(OnceDifferentiable(), loss, data))
         with pytest.raises(ModelError, match="expected a loss that can be differentiated twice"):
             H @ torch.ones(4)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from cases import CountingMLP, dense_hessian, problem
+from cases import CountingMLP, OnceDifferentiable, dense_hessian, problem
 from curvlinops.trace import hutchinson
 from torch import nn
 
@@ -396,31 +396,8 @@ def test_arguments_that_cannot_be_are_refused():
         ExactTrace(H, block=0)
 
 
-class Once(torch.autograd.Function):
-    """x³ whose backward pass cannot be differentiated."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x**3
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        return gradient * 3 * ctx.saved_tensors[0] ** 2
-
-
-class OnceModel(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(3, 1)
-
-    def forward(self, x):
-        return Once.apply(self.layer(x))
-
-
 def test_a_loss_differentiable_once_is_an_error_that_says_so():
-    objective = Objective(OnceModel(), nn.MSELoss(), (torch.ones(4, 3), torch.zeros(4, 1)))
+    objective = Objective(OnceDifferentiable(), nn.MSELoss(), (torch.ones(4, 3), torch.zeros(4, 1)))
     with pytest.raises(ModelError, match="twice"):
         HutchinsonTrace(HessianOperator(objective), 2).run()
 

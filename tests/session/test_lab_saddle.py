@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from cases import dense_hessian
+from cases import OnceDifferentiable, dense_hessian
 from torch import nn
 
 from landscape_widgets.compute.objective import Objective
@@ -396,25 +396,7 @@ def test_settings_that_cannot_be_are_refused(change, words):
 
 
 def test_a_loss_without_a_second_derivative_fails_with_words():
-    class Once(torch.autograd.Function):
-        @staticmethod
-        def forward(context, x):
-            return x.clone()
-
-        @staticmethod
-        @torch.autograd.function.once_differentiable
-        def backward(context, gradient):
-            return gradient
-
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(3, 1)
-
-        def forward(self, x):
-            return Once.apply(self.layer(x).tanh())
-
-    lab = Saddles(Objective(Model(), nn.MSELoss(), (torch.ones(4, 3), torch.zeros(4, 1))), Silent())
+    lab = Saddles(Objective(OnceDifferentiable(), nn.MSELoss(), (torch.ones(4, 3), torch.zeros(4, 1))), Silent())
     for _ in range(2):  # the second request fails as clearly as the first
         with pytest.raises(ModelError):
             list(lab.steps(NET))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from cases import build, dense_hessian, mlp, seeded
+from cases import Once, build, dense_hessian, mlp, seeded
 from torch import nn
 
 from landscape_widgets.compute.objective import Objective
@@ -312,21 +312,6 @@ def test_steps_of_checkpoints_rise():
 def test_checkpoints_of_another_architecture_are_refused():
     with pytest.raises(InputError):
         made(*small(), checkpoints=[torch.zeros(7, dtype=torch.float64)])
-
-
-class Once(torch.autograd.Function):
-    """A square with a first derivative only."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x**2
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        (x,) = ctx.saved_tensors
-        return 2 * x * gradient
 
 
 def test_a_loss_that_is_not_twice_differentiable_says_so_every_time():

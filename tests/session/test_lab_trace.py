@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from cases import dense_hessian
+from cases import OnceQuartic, dense_hessian
 from torch import nn
 
 from landscape_widgets.compute.lanczos import Lanczos
@@ -64,32 +64,6 @@ class Silent:
 
     def failed(self, error):
         pass
-
-
-class OnceOnly(torch.autograd.Function):
-    """The square, whose derivative cannot be differentiated again."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x * x
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        (x,) = ctx.saved_tensors
-        return 2.0 * x * gradient
-
-
-class Once(nn.Module):
-    """L = |w|⁴, whose Hessian 8wwᵀ + 4|w|²I has the trace (8 + 4·6) |w|² for six parameters."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.linspace(-1.0, 1.0, 6, dtype=torch.float64))
-
-    def forward(self, x):
-        return (OnceOnly.apply(self.weight).sum() ** 2).expand(len(x), 1)
 
 
 def matrix(size=60, seed=0):
@@ -286,7 +260,7 @@ def test_a_budget_too_small_for_lanczos_says_what_is_needed():
 
 def test_one_failure_does_not_end_the_others():
     data = (torch.zeros(3, 1, dtype=torch.float64), torch.zeros(3, 1, dtype=torch.float64))
-    objective = Objective(Once(), lambda outputs, targets: outputs.mean(), data)
+    objective = Objective(OnceQuartic(torch.linspace(-1.0, 1.0, 6)), lambda outputs, targets: outputs.mean(), data)
     lab = lab_of(HessianOperator(objective), objective)
     settings = TraceSettings(("gaussian", "xtrace", "differences"), 60, 0)
     found = run(lab, settings)

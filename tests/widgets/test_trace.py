@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from cases import dense_hessian
+from cases import OnceQuartic, dense_hessian
 from page import Page
 from PIL import Image
 from torch import nn
@@ -103,27 +103,8 @@ def test_bad_arguments_say_what_to_do():
 
 
 def test_where_every_method_fails_wait_raises_and_where_one_does_not_it_says_which():
-    class OnceOnly(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x * x
-
-        @staticmethod
-        @torch.autograd.function.once_differentiable
-        def backward(ctx, gradient):
-            return 2.0 * ctx.saved_tensors[0] * gradient
-
-    class Once(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(4, dtype=torch.float64))
-
-        def forward(self, x):
-            return (OnceOnly.apply(self.weight).sum() ** 2).expand(len(x), 1)
-
     data = (torch.zeros(3, 1, dtype=torch.float64), torch.zeros(3, 1, dtype=torch.float64))
-    given = (Once(), lambda outputs, targets: outputs.mean(), data)
+    given = (OnceQuartic(torch.ones(4)), lambda outputs, targets: outputs.mean(), data)
     lab = lw.TraceLab(*given, methods=("gaussian", "differences"), budget=60)
     assert list(lab.wait(LONG)) == ["differences"]
     assert isinstance(lab.failures["gaussian"], lw.ModelError)
