@@ -21,6 +21,7 @@ TARGET = Path(__file__).parents[1] / "RESULTS.md"
 TASKS = {
     "T1": "t01_plane",
     "T2": "t02_grid",
+    "T2-first": "t02_first",
     "T3": "t03_overhead",
     "T4": "t04_products",
     "T5": "t05_uneven",
@@ -75,13 +76,15 @@ def measure(name: str, case: str, quick: bool, repeats: int, absent: dict[str, s
     if not module.TIMED:  # one run, that imports and sets up: its time says nothing
         found = {arm: {**own, "median": None} for arm, own in found.items()}
     title = f"{module.TITLE}: {case}" if case else module.TITLE
-    return report.table(title, module.WHAT, found, judged(module, case, found))
+    what = module.what(case, quick) if hasattr(module, "what") else module.WHAT
+    return report.table(title, what, found, judged(module, case, found))
 
 
 def arguments() -> argparse.Namespace:
     """What was asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller problems, three repeats")
+    parser.add_argument("--long", action="store_true", help="the cases that take hours too, every arm once")
     parser.add_argument("--tasks", default=",".join(TASKS), help="for example T1,T4")
     parser.add_argument("--output", type=Path, default=TARGET)
     return parser.parse_args()
@@ -101,8 +104,11 @@ def main() -> None:
     started, before, roof = time.monotonic(), os.getloadavg()[0], matrix_roof()
     tables: list[str] = []
     for name in asked.tasks.split(","):
-        for case in importlib.import_module(f"benchmarks.peers.tasks.{TASKS[name]}").CASES:
-            own = measure(name, case, asked.quick, 3 if asked.quick else 5, absent)
+        module = importlib.import_module(f"benchmarks.peers.tasks.{TASKS[name]}")
+        long = getattr(module, "LONG", ()) if asked.long else ()
+        for case in (*module.CASES, *long):
+            repeats = 1 if case in long else 3 if asked.quick else 5
+            own = measure(name, case, asked.quick, repeats, absent)
             print("\n".join(own), flush=True)
             tables += own
             minutes, load = (time.monotonic() - started) / 60, (before, os.getloadavg()[0])

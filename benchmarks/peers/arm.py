@@ -1,4 +1,4 @@
-"""One arm of one task in its own process: each line on stdin starts a run, each run prints one line of JSON."""
+"""One arm of one task in its own process: lines on stdin say "set up" or "run", each is answered by a line of JSON."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def measured(run: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Set up once, then run once a line."""
+    """Set up at the first line, whatever it says; run at every "run"."""
     task, case, arm, quick = sys.argv[1:5]
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
@@ -52,16 +52,16 @@ def main() -> None:
         out.flush()
 
     run = None
-    for number, _ in enumerate(sys.stdin):
+    for line in sys.stdin:
         try:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 if run is None:
                     module = importlib.import_module(f"benchmarks.peers.tasks.{task}")
                     run = module.arms(case)[arm](quick == "quick")
-                content = measured(run)
+                content = measured(run) if line.strip() == "run" else {}
         except BaseException as error:  # noqa: BLE001 -- a failing arm is a row of the table
             content = failure(error)
-        say({"run": number, **content})
+        say(content)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,15 @@ class Transformer(nn.Module):
         return logits
 
 
+def lenet() -> nn.Sequential:
+    """LeNet-5 with BatchNorm for images of 28 x 28, 61,750 parameters."""
+    features = []
+    for channels, width, padding in ((1, 6, 2), (6, 16, 0)):
+        features += [nn.Conv2d(channels, width, 5, 1, padding), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
+    head = (nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
+    return nn.Sequential(*features, nn.Flatten(), *head)
+
+
 def perceptron(*widths: int) -> nn.Sequential:
     """Linear layers with tanh between them."""
     layers = [layer for a, b in itertools.pairwise(widths) for layer in (nn.Linear(a, b), nn.Tanh())]
@@ -99,6 +108,20 @@ def image_problem(samples: int, size: int) -> tuple[nn.Module, Samples]:
     torch.manual_seed(0)
     data = (normal(samples, 3, size, size), classes(10, samples))
     return settle(resnet20(), (data[0][:64], data[1][:64]), 5), data
+
+
+def letter_problem(samples: int) -> tuple[nn.Module, Samples]:
+    """LeNet with BatchNorm on seeded images, a few steps trained."""
+    torch.manual_seed(0)
+    data = (normal(samples, 1, 28, 28), classes(10, samples))
+    return settle(lenet(), (data[0][:128], data[1][:128]), 5), data
+
+
+def flat_problem(samples: int, *widths: int) -> tuple[nn.Module, Samples]:
+    """A perceptron with 10 classes on seeded vectors, a few steps trained."""
+    torch.manual_seed(0)
+    data = (normal(samples, widths[0]), classes(10, samples))
+    return settle(perceptron(*widths, 10), data, 5), data
 
 
 def token_problem(samples: int, width: int) -> tuple[nn.Module, Samples]:

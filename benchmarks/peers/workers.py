@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import select
@@ -16,7 +17,7 @@ from benchmarks.peers.environments import ROOT, environment_of, python_of
 
 
 class Worker:
-    """An arm's process: `run` lets it do one run and reads the answer, within a limit of seconds."""
+    """An arm's process: `run` lets it do one run, `set_up` what comes before, within a limit of seconds."""
 
     def __init__(self, task: str, case: str, arm: str, quick: bool, command: list[str] | None = None) -> None:
         peer = environment_of(arm)
@@ -33,12 +34,19 @@ class Worker:
         )
         self.failed = ""
 
+    def set_up(self, limit: float) -> None:
+        """Import and build what the runs need; an error is that of the first run."""
+        self._asked("set up", limit)
+
     def run(self, limit: float) -> dict[str, Any]:
         """One run; what went wrong under "error"."""
+        return self._asked("run", limit)
+
+    def _asked(self, what: str, limit: float) -> dict[str, Any]:
         if self.failed:
             return {"error": self.failed}
         try:
-            self._ask()
+            self._ask(what)
             answer = self._answer(limit)
         except BrokenPipeError:
             answer = {"error": self._ended()}
@@ -55,9 +63,9 @@ class Worker:
             if pipe is not None:
                 pipe.close()
 
-    def _ask(self) -> None:
+    def _ask(self, what: str) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(b"go\n")
+        self.process.stdin.write(what.encode() + b"\n")
         self.process.stdin.flush()
 
     def _answer(self, limit: float) -> dict[str, Any]:
@@ -83,13 +91,15 @@ class Worker:
 
 
 def alternate(workers: Mapping[str, Worker], repeats: int, limit: float) -> dict[str, list[dict[str, Any]]]:
-    """Runs of every arm in turn; the first arm of a round changes from round to round."""
+    """Runs of every arm in turn; the first arm of a round changes from round to round. Set up two at a time."""
     runs: dict[str, list[dict[str, Any]]] = {arm: [] for arm in workers}
     names = list(workers)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda worker: worker.set_up(limit), workers.values()))
     for turn in range(repeats):
         shift = turn % max(1, len(names))
         for arm in names[shift:] + names[:shift]:
-            if not workers[arm].failed:
+            if not runs[arm] or "error" not in runs[arm][-1]:
                 runs[arm].append(workers[arm].run(limit))
     return runs
 
