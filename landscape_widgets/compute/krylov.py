@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
+from landscape_widgets.compute.parameters import array_of
 from landscape_widgets.compute.torch_state import normal_vector, one_blas_thread
 from landscape_widgets.errors import Outcome
 
@@ -20,10 +21,22 @@ CHUNK = 32
 """Basis vectors allocated at a time."""
 
 
-def column_lengths(vectors: Tensor) -> Tensor:
-    """|v| (of each column), summed in float64: torch's own over millions of float32 is off by up to a thousandth."""
-    lengths: Tensor = torch.linalg.vector_norm(vectors, dim=0, dtype=torch.float64)
-    return lengths.to(vectors.dtype)
+SLAB, GROUP = 2**16, 2**10
+"""Elements of a vector taken at a time where a sum over all of them is asked for, and elements of a partial sum."""
+
+DROP = 0.7
+"""A Gram-Schmidt pass that leaves less of a vector than this is followed by another one."""
+
+
+def length(vector: Tensor) -> float:
+    """|v| from partial sums, these summed in float64: torch's own over millions of float32 is off by a thousandth."""
+    body = len(vector) // GROUP * GROUP
+    parts = torch.linalg.vector_norm(vector[:body].reshape(-1, GROUP), dim=1).double()
+    rest = torch.linalg.vector_norm(vector[body:], dtype=torch.float64)
+    found = math.hypot(float(torch.linalg.vector_norm(parts)), float(rest))
+    if 1e-12 < found < 1e12:
+        return found
+    return float(torch.linalg.vector_norm(vector, dtype=torch.float64))  # squares may leave the range of float32
 
 
 @dataclasses.dataclass
@@ -32,8 +45,8 @@ class KrylovState:
 
     `chunks` hold the basis vectors as rows, in the operator's dtype, `count` of them used in T and
     one more, the next one, unless `fresh` says that it must be drawn. `pending` is the product under
-    way; `images` are the products of the Ritz vectors that are being checked, None between checks;
-    `search` is how far the verification of this space has come, None before it.
+    way; `residuals` are those of the Ritz vectors that are being checked, None between checks; `images` are
+    products of Ritz vectors that a verification needs; `search` is how far it has come, None before it.
     """
 
     seed: int
@@ -47,6 +60,7 @@ class KrylovState:
     coupling: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     chunks: list[Tensor] = dataclasses.field(default_factory=list)
     pending: PartialProduct | None = None
+    residuals: list[float] | None = None
     images: list[Tensor] | None = None
     search: Search | None = None
 
@@ -56,6 +70,7 @@ class KrylovState:
         copied.projected, copied.coupling = self.projected.copy(), self.coupling.copy()
         copied.chunks = [chunk.clone() for chunk in self.chunks]
         copied.pending = None if self.pending is None else self.pending.copy()
+        copied.residuals = None if self.residuals is None else list(self.residuals)
         copied.images = None if self.images is None else list(self.images)
         copied.search = None if self.search is None else self.search.copy()
         return copied
@@ -116,6 +131,8 @@ class KrylovSpace:
         self.size = operator.size
         self.dimension = operator.size - (0 if locked is None else len(locked))
         self._eps = torch.finfo(operator.dtype).eps
+        slab = SLAB if operator.device.type == "cpu" else operator.size
+        self._slabs = [slice(start, start + slab) for start in range(0, operator.size, slab)]
 
     @property
     def scale(self) -> float:
@@ -154,17 +171,22 @@ class KrylovSpace:
             self._restart(largest, smallest)
         if state.fresh:
             self._draw()
-        vector = self._row(state.count)
-        image = yield from self.product(vector)
-        if not torch.isfinite(image).all():
+        image = yield from self.product(self._row(state.count))
+        image, overlaps = self._recurrence(image)
+        before = length(image)
+        if not math.isfinite(before):
             return Outcome.NOT_FINITE
-        image, overlaps = self._orthogonalize(image.clone(), state.count + 1)
-        expected = state.coupling
-        self.state.scale = max(state.scale, abs(float(overlaps[-1])), float(np.abs(overlaps).max()))
-        if np.abs(overlaps[:-1] - expected).max(initial=0.0) > self._eps**0.5 * state.scale:
+        corrections = self._orthogonalize(image, state.count + 1)
+        after = length(image)
+        if after < DROP * before:
+            corrections += self._orthogonalize(image, state.count + 1)
+            after = length(image)
+        overlaps += corrections
+        state.scale = max(state.scale, float(np.abs(overlaps).max()))
+        if np.abs(corrections[:-1]).max(initial=0.0) > self._eps**0.5 * state.scale:
             return Outcome.BREAKDOWN
         self._append(overlaps)
-        self._set_next(image)
+        self._set_next(image, after)
         return None
 
     def ritz(self, largest: int, smallest: int) -> Ritz:
@@ -179,19 +201,17 @@ class KrylovSpace:
 
     def vectors(self, ritz: Ritz) -> Tensor:
         """The Ritz vectors, (P, k) unit columns, the largest component of each positive."""
-        vectors = self.combine(ritz.coefficients).T
-        vectors = vectors / column_lengths(vectors)
-        largest = vectors.abs().argmax(dim=0)
-        signs = torch.sign(vectors[largest, torch.arange(vectors.shape[1], device=vectors.device)])
-        oriented: Tensor = vectors * signs
-        return oriented
+        rows = self.combine(ritz.coefficients)
+        for row in rows:
+            row.div_(length(row) * math.copysign(1.0, float(row[row.abs().argmax()])))
+        return rows.T
 
     def combine(self, coefficients: np.ndarray) -> Tensor:
         """Linear combinations of the basis, (k, P) rows."""
         weights = torch.as_tensor(coefficients.T.copy(), dtype=self.operator.dtype, device=self.operator.device)
         total = torch.zeros(weights.shape[0], self.size, dtype=self.operator.dtype, device=self.operator.device)
         for start, chunk in self._used(self.state.count):
-            total += weights[:, start : start + len(chunk)] @ chunk
+            total.addmm_(weights[:, start : start + len(chunk)], chunk)
         return total
 
     def _draw(self) -> None:
@@ -202,28 +222,59 @@ class KrylovSpace:
             seed = (state.seed + 0x9E3779B97F4A7C15 * state.draws) % 2**63
             state.draws += 1
             vector = normal_vector(self.size, seed, self.operator.device, self.operator.dtype)
-            length = column_lengths(vector).item()
-            vector, _ = self._orthogonalize(vector, state.count)
+            vector /= length(vector)
             # A draw almost inside the space leaves rounding only: orthogonalise what is left once more.
-            vector, _ = self._orthogonalize(vector / column_lengths(vector), state.count)
-            if column_lengths(vector).item() > 0.5 and length > 0:
-                self._store(state.count, vector / column_lengths(vector))
+            for _ in range(2):
+                for _ in range(2):
+                    self._orthogonalize(vector, state.count)
+                left = length(vector)
+                vector /= left
+            if left > 0.5:
+                self._store(state.count, vector)
                 state.coupling = np.zeros(state.count)
                 state.fresh = False
                 return
         raise FloatingPointError("no vector outside the Krylov space found in five draws")
 
-    def _orthogonalize(self, vector: Tensor, count: int) -> tuple[Tensor, np.ndarray]:
-        """Two Gram-Schmidt passes against the locked rows and the first `count` basis vectors."""
+    def _recurrence(self, image: Tensor) -> tuple[Tensor, np.ndarray]:
+        """Hq less what the recurrence knows to lie in the space, a new vector, and the overlaps it took off.
+
+        Large overlaps go first, with q itself and with its neighbours in T, so that what one pass over the whole
+        basis then takes off is rounding, and one pass is enough: as two passes, at half their cost.
+
+        Source: G. Golub and C. Van Loan, "Matrix Computations", 4th ed., section 10.3.5.
+        """
+        state = self.state
+        vector = self._row(state.count)
+        own = float(self._overlaps(vector[None], image)[0])
+        image = torch.sub(image, vector, alpha=own)
+        for index in np.flatnonzero(state.coupling).tolist():
+            image.sub_(self._row(index), alpha=float(state.coupling[index]))
+        return image, np.append(state.coupling, own)
+
+    def _orthogonalize(self, vector: Tensor, count: int) -> np.ndarray:
+        """One Gram-Schmidt pass in place, against the locked rows and the first `count` basis vectors."""
         overlaps = np.zeros(count)
-        for _ in range(2):
-            if self.locked is not None:
-                vector = vector - self.locked.T @ (self.locked @ vector)
-            for start, chunk in self._used(count):
-                part = chunk @ vector
-                vector.addmv_(chunk.T, part, alpha=-1.0)
-                overlaps[start : start + len(chunk)] += part.cpu().numpy().astype(np.float64)
-        return vector, overlaps
+        if self.locked is not None:
+            self._remove(self.locked, vector)
+        for start, chunk in self._used(count):
+            overlaps[start : start + len(chunk)] = self._remove(chunk, vector)
+        return overlaps
+
+    def _remove(self, rows: Tensor, vector: Tensor) -> np.ndarray:
+        """Take off the components along some rows, in place, and give the overlaps."""
+        overlaps = self._overlaps(rows, vector)
+        weights = overlaps.to(rows.dtype)
+        for piece in self._slabs:
+            vector[piece].addmv_(rows[:, piece].T, weights, alpha=-1.0)
+        return array_of(overlaps)
+
+    def _overlaps(self, rows: Tensor, vector: Tensor) -> Tensor:
+        """Inner products with some rows, float64: slab by slab, since a long sum in float32 loses digits."""
+        total = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+        for piece in self._slabs:
+            total += (rows[:, piece] @ vector[piece]).double()
+        return total
 
     def _append(self, overlaps: np.ndarray) -> None:
         """Add a row and a column to the projected matrix."""
@@ -234,15 +285,15 @@ class KrylovSpace:
         grown[count, count] = overlaps[count]
         state.projected, state.count = grown, count + 1
 
-    def _set_next(self, remainder: Tensor) -> None:
-        """Normalise what is left of the image into the next basis vector, or ask for a fresh one."""
-        state, length = self.state, column_lengths(remainder).item()
+    def _set_next(self, remainder: Tensor, left: float) -> None:
+        """Normalise what is left of the image, of that length, into the next basis vector, or ask for a fresh one."""
+        state = self.state
         state.coupling = np.zeros(state.count)
-        if self.exhausted or length <= 10 * self._eps * state.scale:
+        if self.exhausted or left <= 10 * self._eps * state.scale:
             state.fresh = True
             return
-        state.coupling[-1] = length
-        self._store(state.count, remainder / length)
+        state.coupling[-1] = left
+        self._store(state.count, remainder.div_(left))
 
     def _restart(self, largest: int, smallest: int) -> None:
         """Keep the best half of the Ritz vectors from both ends, and the next vector."""
@@ -252,23 +303,34 @@ class KrylovSpace:
         lower = min(smallest + spare * smallest // (largest + smallest), state.count - 1 - upper)
         kept = self.ritz(upper, lower)
         coupling = state.coupling @ kept.coefficients
-        following = None if state.fresh else self._row(state.count).clone()
-        rows = self.combine(kept.coefficients)
-        for index, row in enumerate(rows):
-            self._store(index, row)
-        state.count = len(rows)
+        self._rotate(kept.coefficients)
+        if not state.fresh:
+            self._store(len(kept.values), self._row(state.count))
+        state.count = len(kept.values)
         state.projected, state.coupling = np.diag(kept.values), coupling
-        if following is not None:
-            self._store(state.count, following)
+
+    def _rotate(self, coefficients: np.ndarray) -> None:
+        """Put the first linear combinations of the basis in its place, a slab of every vector at a time."""
+        weights = torch.as_tensor(coefficients.T.copy(), dtype=self.operator.dtype, device=self.operator.device)
+        for piece in self._slabs:
+            rotated = weights @ torch.cat([chunk[:, piece] for _, chunk in self._used(self.state.count)])
+            for start, chunk in self._used(len(weights)):
+                chunk[:, piece] = rotated[start : start + len(chunk)]
 
     def _row(self, index: int) -> Tensor:
         return self.state.chunks[index // CHUNK][index % CHUNK]
 
     def _store(self, index: int, vector: Tensor) -> None:
-        if index // CHUNK == len(self.state.chunks):
-            shape = (min(CHUNK, self.max_basis + 1), self.size)
-            self.state.chunks.append(torch.zeros(shape, dtype=self.operator.dtype, device=self.operator.device))
-        self.state.chunks[index // CHUNK][index % CHUNK].copy_(vector)
+        chunks, (place, row) = self.state.chunks, divmod(index, CHUNK)
+        held = len(chunks[place]) if place < len(chunks) else 0
+        if row >= held:  # a new chunk, or one of a checkpoint made with a smaller basis
+            rows = max(row + 1, min(CHUNK, self.max_basis + 1 - place * CHUNK))
+            # Uninitialised: memory is taken up row by row, as vectors come.
+            grown = torch.empty(rows, self.size, dtype=self.operator.dtype, device=self.operator.device)
+            for old in chunks[place:]:
+                grown[: len(old)] = old
+            chunks[place:] = [grown]
+        chunks[place][row].copy_(vector)
 
     def _used(self, count: int) -> list[tuple[int, Tensor]]:
         """The first `count` basis vectors, chunk by chunk, each with the index of its first."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape_widgets.compute.krylov import KrylovSpace, KrylovState, Ritz, Search, column_lengths
+from landscape_widgets.compute.krylov import KrylovSpace, KrylovState, Ritz, Search, length
 from landscape_widgets.compute.operators.base import SymmetricOperator
 from landscape_widgets.compute.parameters import array_of
 from landscape_widgets.compute.stream import Computation, Stream
@@ -26,13 +26,15 @@ FLOORS = {torch.float32: 1e-5, torch.float64: 1e-8}
 class Lanczos(Computation[Eigenpairs, KrylovState]):
     """The `largest` and `smallest` eigenpairs of H, both ends from one Krylov space.
 
-    H Q = Q T + β q eᵀ with Qᵀ Q = I kept by two Gram-Schmidt passes against the whole basis. A pair is
+    H Q = Q T + β q eᵀ with Qᵀ Q = I kept by a Gram-Schmidt pass against the whole basis after the recurrence,
+    and by a second one where much was taken off. A pair is
     accepted when its true residual |Hv - λv| ≤ max(tol·|λ|, floor·max|λ|): "converged" claims true
     eigenpairs. A single Krylov vector sees one copy of a multiple eigenvalue, so that they are *the*
     extreme ones counted with multiplicity is claimed only with `verify=True`.
 
     Cost: one product a step, and one a pair for the true residuals; 20 to 150 steps are usual.
-    Memory: `max_basis` + 1 vectors of length P; beyond it a thick restart keeps the best Ritz vectors.
+    Memory: the basis, the found vectors and three more, `memory` bytes in all beside the operator's own; where the
+    basis is full, a thick restart keeps the best Ritz vectors of both ends. `verify=True` takes up to twice as much.
 
     Parameters
     ----------
@@ -43,7 +45,8 @@ class Lanczos(Computation[Eigenpairs, KrylovState]):
     verify : search the complement of what was found from a fresh vector, for missed copies and ends.
     floor : the bound on the residual relative to max|λ|; None: 1e-5 in float32, 1e-8 in float64.
     max_products : budget of products in all; reaching it is the outcome "budget spent".
-    max_basis : vectors kept before a thick restart; None: as many as fit into 2 GiB.
+    memory : bytes for vectors of length P; None: 2 GiB, or what the smallest basis takes where that is more.
+    max_basis : vectors kept before a thick restart; None: as many as `memory` holds.
 
     Source: G. Golub and C. Van Loan, "Matrix Computations", 4th ed., section 10.3; K. Wu and H. Simon,
     "Thick-restart Lanczos method for large symmetric eigenvalue problems" (2000), section 2.
@@ -66,6 +69,7 @@ class Lanczos(Computation[Eigenpairs, KrylovState]):
         *,
         floor: float | None = None,
         max_products: int = 1000,
+        memory: int | None = None,
         max_basis: int | None = None,
     ) -> None:
         _check_arguments(operator, largest, smallest, tol, max_products)
@@ -74,8 +78,7 @@ class Lanczos(Computation[Eigenpairs, KrylovState]):
         self.tol, self.seed, self.verify = tol, seed, verify
         self.floor = FLOORS.get(operator.dtype, 1e-5) if floor is None else floor
         self.max_products = max_products
-        fits = int(2**31 // (operator.size * torch.finfo(operator.dtype).bits // 8))
-        self.max_basis = max(20 + 2 * (largest + smallest), fits if max_basis is None else max_basis)
+        self.max_basis = _most_vectors(operator, largest + smallest, memory, max_basis)
 
     @property
     def question(self) -> dict[str, Any]:
@@ -153,7 +156,7 @@ class Lanczos(Computation[Eigenpairs, KrylovState]):
         state = space.state
         ritz = space.ritz(self.largest, self.smallest)
         while state.search is None:
-            if state.images is None:
+            if state.residuals is None:
                 if space.exhausted or state.products >= self.max_products:
                     outcome = Outcome.BREAKDOWN if space.exhausted else Outcome.BUDGET_SPENT
                     yield self.result(space, ritz, outcome, space.vectors(ritz))
@@ -165,22 +168,23 @@ class Lanczos(Computation[Eigenpairs, KrylovState]):
                     return
                 if not self._promising(space, ritz):
                     continue
-                state.images = []
-            if state.products + len(ritz.values) - len(state.images) > self.max_products:
-                yield self.result(space, ritz, Outcome.BUDGET_SPENT, space.vectors(ritz))
+                state.residuals, state.images = [], []
+            vectors = space.vectors(ritz)
+            if state.products + len(ritz.values) - len(state.residuals) > self.max_products:
+                yield self.result(space, ritz, Outcome.BUDGET_SPENT, vectors)
                 return
-            checked = yield from self._true_residuals(space, ritz)
+            checked = yield from self._true_residuals(space, ritz, vectors)
             if np.all(checked.estimates <= self.bounds(checked.values, space.scale)[0]):
                 if not self.verify:
-                    yield self.result(space, checked, Outcome.CONVERGED, space.vectors(ritz))
+                    yield self.result(space, checked, Outcome.CONVERGED, vectors)
                     return
-                state.search = self._begin_search(space, checked)
+                self._begin_search(space, checked, vectors)
             elif not np.isfinite(checked.estimates).all():
-                yield self.result(space, checked, Outcome.NOT_FINITE, space.vectors(ritz))
+                yield self.result(space, checked, Outcome.NOT_FINITE, vectors)
                 return
             else:
                 state.caution *= 0.5
-                state.images = None
+                state.residuals = state.images = None
         yield from verification(self, space, state.search)
 
     def _promising(self, space: KrylovSpace, ritz: Ritz) -> bool:
@@ -190,18 +194,46 @@ class Lanczos(Computation[Eigenpairs, KrylovState]):
         bounds, _ = self.bounds(ritz.values, space.scale)
         return space.exhausted or bool(np.all(ritz.estimates <= space.state.caution * bounds))
 
-    def _true_residuals(self, space: KrylovSpace, ritz: Ritz) -> Generator[Eigenpairs, None, Ritz]:
-        """Multiply every Ritz vector into `state.images`; the same pairs with true residuals."""
-        vectors = space.vectors(ritz)
-        images = yield from space.multiply(vectors, lambda steps: self.report(steps, space, ritz))
-        values = torch.as_tensor(ritz.values, dtype=vectors.dtype, device=vectors.device)
-        residuals = column_lengths(images - values * vectors).cpu().numpy().astype(np.float64)
-        return Ritz(ritz.values, ritz.coefficients, residuals)
+    def _true_residuals(self, space: KrylovSpace, ritz: Ritz, vectors: Tensor) -> Generator[Eigenpairs, None, Ritz]:
+        """Multiply one Ritz vector after the other; the same pairs with true residuals."""
+        residuals, images = space.state.residuals, space.state.images
+        assert residuals is not None
+        assert images is not None
+        while len(residuals) < len(ritz.values):
+            vector, value = vectors[:, len(residuals)].contiguous(), float(ritz.values[len(residuals)])
+            image = yield from self.report(space.product(vector), space, ritz)
+            residuals.append(length(torch.sub(image, vector, alpha=value)))
+            if self.verify:
+                images.append(image)
+        return Ritz(ritz.values, ritz.coefficients, np.array(residuals))
 
-    def _begin_search(self, space: KrylovSpace, checked: Ritz) -> Search:
-        vectors, images = space.vectors(checked), space.state.images
+    def _begin_search(self, space: KrylovSpace, checked: Ritz, vectors: Tensor) -> None:
+        """Begin the verification; the basis, of no more use, is given up."""
+        state = space.state
         complement = KrylovState(self.seed + SEED_STRIDE, scale=space.scale)
-        return Search(checked, vectors, vectors, torch.stack(images or [], dim=1), complement)
+        images = torch.stack(state.images or [], dim=1)
+        state.search = Search(checked, vectors, vectors, images, complement)
+        state.chunks, state.images = [], None
+
+
+WORKING = 3
+"""Vectors in use at a time beside the basis and the found ones."""
+
+
+def _most_vectors(operator: SymmetricOperator, pairs: int, memory: int | None, max_basis: int | None) -> int:
+    """How many basis vectors may be kept, at least enough for a restart to make headway."""
+    least, beside = 2 * pairs + 8, pairs + WORKING + 1
+    if max_basis is not None:
+        return max(least, max_basis)
+    vector = operator.size * torch.finfo(operator.dtype).bits // 8
+    needed = (least + beside) * vector
+    if memory is not None and memory < needed and operator.size > least:
+        raise InputError(
+            f"expected memory of at least {needed / 2**20:.0f} MiB for {pairs} eigenpairs of size {operator.size}, "
+            f"got {memory / 2**20:.0f} MiB",
+            "ask for fewer pairs, or allow more memory=",
+        )
+    return max(least, (2**31 if memory is None else memory) // vector - beside)
 
 
 def _check_arguments(operator: Any, largest: int, smallest: int, tol: float, max_products: int) -> None:

@@ -34,6 +34,8 @@ class HessianOperator(GraphOperator[GradientGraph]):
     objective : the loss to differentiate twice.
     theta : (P,) where to differentiate; None takes the centre.
     graph_memory : bytes of retained graphs in all; batches beyond it are rebuilt for every product.
+    fold : whether BatchNorm in evaluation mode is folded into the convolutions before it, where a check finds
+        the same products; `question["path"]` says which, and `question["graphs"]` how many graphs were kept.
 
     Raises
     ------

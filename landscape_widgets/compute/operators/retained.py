@@ -30,12 +30,19 @@ class RetainedGraphs(Generic[G]):
     objective, theta : what is differentiated, and where.
     budget : bytes of kept graphs in all; batches beyond it are built anew every time.
     build : (replica, batch) -> a dataclass that holds the graph, or None where the loss depends on no parameter.
+    prepare : called once with the replica that the graphs will be built on.
     """
 
     def __init__(
-        self, objective: Objective, theta: Tensor, budget: int, build: Callable[[Replica, Batch], G | None]
+        self,
+        objective: Objective,
+        theta: Tensor,
+        budget: int,
+        build: Callable[[Replica, Batch], G | None],
+        prepare: Callable[[Replica], None],
     ) -> None:
-        self._objective, self._theta, self._budget, self._build = objective, theta, budget, build
+        self._objective, self._theta, self._budget = objective, theta, budget
+        self._build, self._prepare = build, prepare
         self._replica: Replica | None = None
         self._kept: dict[int, G] = {}
         self._used = 0
@@ -47,6 +54,12 @@ class RetainedGraphs(Generic[G]):
         """Bytes held by kept graphs (saved tensors and gradients, the parameters themselves apart)."""
         return self._used
 
+    @property
+    def words(self) -> str:
+        """How many graphs are kept between products, and how many batches are built anew for each."""
+        kept, count = len(self._kept), self._objective.batches.count - len(self._independent)
+        return f"{kept} kept, {count - kept} rebuilt" if self._replica is not None else "none built yet"
+
     def product_steps(
         self, vector: Tensor, partial: PartialProduct | None, multiply: Callable[[G, bool], Tensor]
     ) -> Steps:
@@ -57,8 +70,7 @@ class RetainedGraphs(Generic[G]):
         """
         refuse_recomputed(self._objective)
         partial = PartialProduct() if partial is None else partial
-        total = torch.zeros_like(vector) if partial.total is None else partial.total
-        batches, first = self._objective.batches, partial.done
+        total, batches, first = partial.total, self._objective.batches, partial.done
         for number, batch in enumerate(batches):
             if number < first:
                 continue
@@ -67,19 +79,22 @@ class RetainedGraphs(Generic[G]):
                 if graph is not None:
                     with math_attention(), twice_differentiable():
                         product = multiply(graph, kept)
-                    total.add_(product, alpha=batch.weight / batches.total_weight)
+                    total = _weighted_sum(total, product, batch.weight / batches.total_weight)
             partial.total, partial.done = total, number + 1
             yield
         if len(self._independent) == batches.count:
             raise independent_loss()
-        return total
+        return torch.zeros_like(vector) if total is None else total
 
     def _graph(self, number: int, batch: Batch) -> tuple[G | None, bool]:
         """The graph of batch `number`, and whether it is kept as the budget allows."""
         if number in self._kept:
             return self._kept[number], True
         if self._replica is None:
-            self._replica = self._objective.own_replica(self._theta)
+            replica = self._objective.own_replica(self._theta)
+            with differentiation(), math_attention():
+                self._prepare(replica)
+            self._replica = replica
         data = {tensor.untyped_storage().data_ptr() for tensor in tensors_of((batch.inputs, batch.targets))}
         counter = _SavedBytes(self._replica.storages() | data)
         keep = self._used < self._budget
@@ -98,6 +113,13 @@ class RetainedGraphs(Generic[G]):
         elif keep:
             self._budget = self._used  # the next batch is as large: do not count again
         return graph, fits
+
+
+def _weighted_sum(total: Tensor | None, product: Tensor, weight: float) -> Tensor:
+    """Add a product to the sum, in the memory of the sum, or for the first one in its own."""
+    if total is not None:
+        return total.add_(product, alpha=weight)
+    return product if weight == 1.0 else product.mul_(weight)
 
 
 @contextlib.contextmanager
