@@ -1,12 +1,15 @@
-// Builds the one bundle of a page into landscape_widgets/static/landscape.js and prints its size.
+// Builds the one bundle of a page into landscape_widgets/static/landscape.js and prints its size; or, with arguments,
+// another page: node build.mjs entry outfile [--stock: with plotly.js as it is].
 import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { plotlyChanges } from "./src/plots/plotly-changes.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const outfile = fileURLToPath(new URL("../landscape_widgets/static/landscape.js", import.meta.url));
+const bundle = fileURLToPath(new URL("../landscape_widgets/static/landscape.js", import.meta.url));
+const [entry = "src/index.ts", outfile = bundle, stock] = process.argv.slice(2);
 
 /** Our own CSS travels as text; plotly.js drags in the style sheet of its maps, which we do not draw. */
 const styles = {
@@ -21,7 +24,7 @@ const styles = {
 
 await build({
   absWorkingDir: here,
-  entryPoints: ["src/index.ts"],
+  entryPoints: [entry],
   outfile,
   bundle: true,
   minify: true,
@@ -29,7 +32,7 @@ await build({
   target: "es2022",
   define: { global: "globalThis", "define.amd": "false" },
   legalComments: "none",
-  plugins: [styles],
+  plugins: stock === undefined ? [styles, plotlyChanges] : [styles],
   banner: { js: "/* landscape_widgets (MIT), with plotly.js (MIT, Copyright Plotly, Inc.) */" },
 });
 

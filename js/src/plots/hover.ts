@@ -10,17 +10,31 @@ export function said(value: number | null | undefined): string {
   return Number.isNaN(value) ? "NaN" : number(value);
 }
 
-/** Hover texts, row by row: α, β, the loss and how it is known, then every metric where the point is exact. */
+/**
+ * Hover texts, row by row: α, β, the loss and how it is known, then every metric where the point is exact.
+ * A row is written when it is first read: a redraw reads none, the pointer one.
+ */
 export function hoverTexts(scene: Scene, mesh: Mesh): string[][] {
-  const width = mesh.x.length;
   const names = scene.points.frame.metrics.map(plain);
-  const columns = [...mesh.x].map((alpha) => `α ${number(alpha)}<br>β `);
-  return [...mesh.y].map((beta, row) => {
-    const place = `${number(beta)}<br>loss `;
-    return columns.map((column, i) => {
-      const at = row * width + i;
-      return `${column}${place}${lossText(mesh, at)}${metricsText(mesh, names, at)}`;
-    });
+  const rows: string[][] = [];
+  mesh.y.forEach((_, row) => {
+    let texts: string[] | null = null;
+    const get = () => {
+      texts ??= rowOf(mesh, names, row);
+      return texts;
+    };
+    Object.defineProperty(rows, row, { get, enumerable: true });
+  });
+  return rows;
+}
+
+function rowOf(mesh: Mesh, names: readonly string[], row: number): string[] {
+  const width = mesh.x.length;
+  const beta = number(mesh.y[row] as number);
+  return Array.from({ length: width }, (_, i) => {
+    const at = row * width + i;
+    const place = `α ${number(mesh.x[i] as number)}<br>β ${beta}`;
+    return `${place}<br>loss ${lossText(mesh, at)}${metricsText(mesh, names, at)}`;
   });
 }
 

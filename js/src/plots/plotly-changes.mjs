@@ -1,0 +1,52 @@
+// What we change in plotly.js while bundling it: exact pieces of one pinned version, each found once or the build ends.
+import { readFile } from "node:fs/promises";
+
+/**
+ * Points under the pointer are found by drawing the scene a second time, in colours that name its points, and reading
+ * that back. plotly does so after every drawing, and waits for it: here it is done when the pointer moves.
+ */
+const PICKING = [
+  [
+    "    if(pickDirty) {\n      pickDirty = false\n      renderPick()\n    }\n\n    //Recalculate pixel data",
+    "    //Recalculate pixel data",
+  ],
+  [
+    "        for(var i=0; i<numPick; ++i) {\n          var result = pickBuffers[i].query(",
+    "        if(pickDirty) {\n          pickDirty = false\n          renderPick()\n        }\n" +
+      "        for(var i=0; i<numPick; ++i) {\n          var result = pickBuffers[i].query(",
+  ],
+  ["this._readTimeout = setTimeout(this._readCallback, 1)", "this._readCallback()"],
+];
+
+/**
+ * plotly draws a small surface on about 200 × 200 points, bilinear between those given: 78,000 triangles for a picture
+ * some 500 pixels wide. Half as many an axis look the same and cost a quarter.
+ */
+const FINENESS = [["var MIN_RESOLUTION = highlyComposites[9];", "var MIN_RESOLUTION = highlyComposites[8];"]];
+
+const CHANGES = {
+  "stackgl_modules/index.js": PICKING,
+  "src/traces/surface/convert.js": FINENESS,
+};
+
+function changed(text, pieces, path) {
+  return pieces.reduce((whole, [from, to]) => {
+    const parts = whole.split(from);
+    if (parts.length !== 2) throw new Error(`${path}: expected one "${from}", found ${parts.length - 1}`);
+    return parts.join(to);
+  }, text);
+}
+
+/** A plugin of esbuild. */
+export const plotlyChanges = {
+  name: "plotly-changes",
+  setup(builder) {
+    for (const [name, pieces] of Object.entries(CHANGES)) {
+      const filter = new RegExp(`plotly\\.js/${name.replaceAll(".", "\\.")}$`);
+      builder.onLoad({ filter }, async ({ path }) => ({
+        contents: changed(await readFile(path, "utf8"), pieces, path),
+        loader: "js",
+      }));
+    }
+  },
+};
