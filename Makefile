@@ -9,7 +9,7 @@ SOURCES := $(shell find js/src -type f) js/build.mjs js/package.json
 export OMP_WAIT_POLICY = PASSIVE
 export GOMP_SPINCOUNT = 0
 
-.PHONY: setup build demo test test-long lint types js python format measured operators screenshots responsive right recorded densenet hessian-directions grid clean bench bench-quick
+.PHONY: setup build demo test test-long lint types js python format measured operators screenshots responsive right recorded densenet hessian-directions grid clean bench bench-quick growth gpu
 
 setup: $(VENV)/.installed $(BUNDLE)
 
@@ -90,9 +90,19 @@ hessian-directions: setup
 grid: setup
 	$(PY) -m benchmarks.grid
 
-# Side by side with the peers, each in an environment of its own under .bench/: hours; the quick one, minutes.
+# Side by side with the peers, each in an environment of its own under .bench/.
 bench: setup
 	$(PY) -m benchmarks.peers
+	$(PY) -m benchmarks.profile
 
 bench-quick: setup
 	$(PY) -m benchmarks.peers --quick
+	$(PY) -m benchmarks.profile
+
+# How cost grows; 4 GB of files in the temporary folder meanwhile.
+growth: setup
+	$(PY) -m benchmarks.growth
+
+# Where there is a CUDA device; ends with an error where there is none.
+gpu: setup
+	$(PY) -m benchmarks.gpu
