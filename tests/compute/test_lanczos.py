@@ -9,6 +9,7 @@ from cases import dense_hessian, problem
 from scipy.sparse.linalg import eigsh
 from torch import nn
 
+from landscape_widgets.compute.krylov import KrylovSpace, KrylovState, length
 from landscape_widgets.compute.lanczos import Lanczos
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.operators.base import SymmetricOperator
@@ -446,3 +447,87 @@ def test_millions_of_float32_parameters_keep_unit_vectors():
     np.testing.assert_allclose(lengths, 1.0, atol=1e-6)
     np.testing.assert_allclose(pairs.values, [800.0, -20.0], rtol=1e-6)
     assert pairs.outcome is Outcome.CONVERGED
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("max_basis", [None, 24])
+def test_the_basis_stays_orthonormal_to_rounding(dtype, max_basis, right):
+    """One pass after the recurrence is enough; the recurrence alone, the negative control, is not."""
+    values = np.r_[np.linspace(-1, 1, 400) ** 3, 3.0, 2.5, -2.0]  # ends found early: where Lanczos loses orthogonality
+    operator = DenseOperator(torch.as_tensor(np.diag(values)).to(dtype))
+
+    def lost(space):
+        for _ in range(120):
+            for _ in space.expand(2, 2):
+                pass
+        rows = torch.cat([chunk for _, chunk in space._used(space.state.count)]).double()
+        return float((rows @ rows.T - torch.eye(len(rows), dtype=torch.float64)).abs().max())
+
+    eps = torch.finfo(dtype).eps
+    space = KrylovSpace(operator, KrylovState(0), max_basis or 200)
+    right.record("loss of orthogonality of the basis, in units of rounding", "QᵀQ = I", lost(space) / eps, 100)
+
+    class Bare(KrylovSpace):
+        def _orthogonalize(self, vector, count):
+            return np.zeros(count)
+
+    assert lost(Bare(operator, KrylovState(0), 200)) > 1e-2
+
+
+def test_lengths_and_overlaps_of_millions_of_float32_lose_no_digits():
+    vector = torch.randn(3_000_001, generator=torch.Generator().manual_seed(0))
+    exact = float(vector.double().norm())
+    assert length(vector) == pytest.approx(exact, rel=1e-6)
+    assert length(1e-30 * vector) == pytest.approx(1e-30 * exact, rel=1e-5)
+    assert length(1e25 * vector) == pytest.approx(1e25 * exact, rel=1e-6)
+    assert length(torch.zeros(3)) == 0.0
+    assert np.isnan(length(torch.tensor([1.0, float("nan")])))
+    assert length(torch.tensor([1.0, float("inf")])) == np.inf
+    space = KrylovSpace(Spread(3_000_001, [1.0]), KrylovState(0), 20)
+    assert float(space._overlaps(vector[None], vector)[0]) == pytest.approx(exact**2, rel=1e-6)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_basis_within_a_stated_memory_finds_the_pairs_of_the_dense_matrix(number, right):
+    rng = np.random.default_rng(number)
+    size = 300
+    values = np.r_[np.linspace(-1, 1, size - 5), 1.5, 1.4, 1.3, -1.2, -1.3]
+    rotation = np.linalg.qr(rng.standard_normal((size, size)))[0]
+    matrix = (rotation * values) @ rotation.T
+    matrix = (matrix + matrix.T) / 2
+    memory = 30 * 8 * size
+    run = Lanczos(DenseOperator(matrix), 3, 2, tol=1e-6, memory=memory, max_products=3000, seed=number)
+    stream = run.stream()
+    held = 0
+    for _ in stream:
+        held = max(held, sum(chunk.nbytes for chunk in stream.checkpoint().chunks))
+    pairs = stream.latest
+    assert pairs.outcome is Outcome.CONVERGED
+    assert not false_claims(matrix, run, pairs)
+    assert pairs.products > run.max_basis, "it was restarted"
+    assert held + (len(pairs.values) + 3) * 8 * size <= memory
+    exact = np.linalg.eigvalsh(matrix)[::-1]
+    right.record(
+        "eigenvalues with a restarted basis", EXACT, np.abs(pairs.values - np.r_[exact[:3], exact[-2:]]).max(), 1e-9, 5
+    )
+
+
+def test_memory_too_small_for_any_basis_is_refused_and_none_is_not():
+    H = DenseOperator(np.eye(300))
+    with pytest.raises(InputError, match=r"expected memory of at least 0 MiB for 4 eigenpairs of size 300, got 0 MiB"):
+        Lanczos(H, 2, 2, memory=8 * 300 * 10)
+    assert Lanczos(H, 2, 2).max_basis > 300
+    assert Lanczos(Spread(2_000_000, [1.0]), 2, 2).max_basis == 2**31 // 8_000_000 - 8
+
+
+def test_a_checkpoint_goes_on_with_a_larger_or_a_smaller_basis():
+    matrix = np.diag(np.r_[np.linspace(-1, 1, 200), 1.5, 1.4])
+    expected = Lanczos(DenseOperator(matrix), 2, 0, tol=1e-6).run()
+    for first, second in ((14, 100), (60, 14)):
+        stream = Lanczos(DenseOperator(matrix), 2, 0, tol=1e-6, max_basis=first).stream()
+        for _ in range(25):
+            next(stream)
+        resumed = Lanczos(DenseOperator(matrix), 2, 0, tol=1e-6, max_basis=second)
+        pairs = list(resumed.stream(resume=stream.checkpoint()))[-1]
+        assert pairs.outcome is Outcome.CONVERGED
+        np.testing.assert_allclose(pairs.values, expected.values, atol=1e-9)
