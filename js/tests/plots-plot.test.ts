@@ -70,6 +70,47 @@ describe("a streaming picture", () => {
   });
 });
 
+describe("the pace of drawing", () => {
+  const streaming = (known: number) => surfaceFigure(sceneOf({ level: 7, extra: [known] }));
+  /** The next drawing seems to take so long that the plot rests for as long as it ever does. */
+  const slowly = () => vi.spyOn(performance, "now").mockReturnValueOnce(0).mockReturnValueOnce(1e6);
+  const shown = () => vi.waitFor(() => expect(Plotly.react).toHaveBeenCalledTimes(1));
+
+  it("draws no figure twice", async () => {
+    const figure = surfaceFigure(sceneOf());
+    await plot.draw(figure, true);
+    await plot.draw(figure);
+    expect(Plotly.react).toHaveBeenCalledTimes(1);
+    expect(Plotly.restyle).not.toHaveBeenCalled();
+  });
+
+  it("asks for more once it has rested, and then draws the newest", async () => {
+    slowly();
+    const events: string[] = [];
+    vi.mocked(Plotly.restyle).mockImplementation(async () => void events.push("drawn"));
+    const first = plot.draw(streaming(1), true).then(() => void events.push("asked"));
+    await shown();
+    const late = plot.draw(streaming(2), true);
+    await first;
+    const newest = streaming(3);
+    void plot.draw(newest, true);
+    await late;
+    expect(events).toEqual(["asked", "drawn"]);
+    const update = vi.mocked(Plotly.restyle).mock.lastCall?.[1] as { z: unknown[] };
+    expect(update.z[0]).toEqual(newest.values[0]?.attributes.z);
+  });
+
+  it("rests no longer when the picture ends", { timeout: 1500 }, async () => {
+    slowly();
+    const work = plot.draw(streaming(1), true);
+    await shown();
+    await vi.waitFor(() => expect(performance.now).toHaveBeenCalledTimes(2));
+    await plot.draw(streaming(2));
+    await work;
+    expect(Plotly.restyle).toHaveBeenCalledTimes(1);
+  });
+});
+
 describe("hover", () => {
   it("tells the place once, and when the pointer leaves", async () => {
     await plot.draw(surfaceFigure(sceneOf()));

@@ -47,11 +47,12 @@ export class Plot {
   #drawn: string | null = null;
   #figure: Figure | null = null;
   #queued: Figure | null = null;
+  /** The turn under way, and the one that comes after it. */
   #working: Promise<void> | null = null;
+  #coming: Promise<void> | null = null;
   #listening = false;
   #rebuilds = 0;
   #patient = false;
-  #rested = 0;
   #rouse: () => void = () => {};
   #marked: Place | null = null;
   #pointed: Place | null = null;
@@ -97,10 +98,10 @@ export class Plot {
   }
 
   /**
-   * Draws the figure, or a newer one that came meanwhile; resolves once something current is on the page.
-   * A patient one, of a picture still streaming, leaves the processor three times as long as drawing took it:
-   * without a graphics card the two would otherwise compete. A surface asleep keeps the figure until it wakes,
-   * unless the user's own hand in its explorer brought it.
+   * Draws the figure, or a newer one that came meanwhile; resolves once it is on the page and the next may come.
+   * After a patient one, of a picture still streaming, that is only when the processor has been left alone three times
+   * as long as drawing took it: without a graphics card the two would otherwise compete. A surface asleep keeps the
+   * figure until it wakes, unless the user's own hand in its explorer brought it.
    */
   draw(figure: Figure, patient = false): Promise<void> {
     if (this.signal.aborted) return Promise.resolve();
@@ -109,13 +110,13 @@ export class Plot {
       return Promise.resolve();
     }
     if (this.#asleep) this.#getUp();
-    this.#queued = figure;
     this.#patient = patient;
     if (!patient) this.#rouse();
-    this.#working ??= this.#work().finally(() => {
-      this.#working = null;
-    });
-    return this.#working;
+    if (this.#coming === null && figure === this.#figure && this.#drawn !== null)
+      return this.#working ?? Promise.resolve();
+    this.#queued = figure;
+    this.#coming ??= this.#turn();
+    return this.#coming;
   }
 
   resize(): void {
@@ -150,21 +151,27 @@ export class Plot {
     if (this.#figure !== null) void this.#guard(this.draw(this.#figure));
   }
 
-  async #work(): Promise<void> {
-    while (this.#queued !== null && !this.signal.aborted && !this.#asleep) {
-      const rest = this.#rested - performance.now();
-      if (this.#patient && rest > 0) {
-        await this.#sleep(rest);
-        continue;
-      }
-      const figure = this.#queued;
-      this.#queued = null;
-      const started = performance.now();
-      await this.#show(figure);
-      await painted();
-      const now = performance.now();
-      this.#rested = now + Math.min(REST * (now - started), LONGEST_REST);
+  /** Waits for the turn before, draws what is newest by then, rests. */
+  async #turn(): Promise<void> {
+    const before = this.#working;
+    await before?.catch(() => {});
+    // The end of that turn was told to the kernel: its answer is newer than what came during the rest.
+    if (before !== null && this.#patient) await painted();
+    const figure = this.#queued;
+    this.#working = this.#coming;
+    this.#coming = this.#queued = null;
+    try {
+      if (figure !== null && !this.signal.aborted && !this.#asleep) await this.#drawAndRest(figure);
+    } finally {
+      this.#working = null;
     }
+  }
+
+  async #drawAndRest(figure: Figure): Promise<void> {
+    const started = performance.now();
+    await this.#show(figure);
+    await painted();
+    if (this.#patient) await this.#sleep(Math.min(REST * (performance.now() - started), LONGEST_REST));
   }
 
   #sleep(milliseconds: number): Promise<void> {

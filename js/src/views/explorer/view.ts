@@ -168,9 +168,10 @@ export class ExplorerView {
     const now = [state.picture, state.curves, kind, height, colours, this.#theme, font, roomy];
     if (now.every((value, i) => value === this.#painted[i])) return false;
     const before = this.#painted[0] as ExplorerState["picture"] | undefined;
-    this.#patient =
-      onlyRefined(before ?? null, state.picture) && now.slice(1).every((v, i) => v === this.#painted[i + 1]);
+    const same = now.slice(1).every((value, i) => value === this.#painted[i + 1]);
+    this.#patient = same && onlyRefined(before ?? null, state.picture);
     this.#painted = now;
+    if (same && onlyEnded(before ?? null, state.picture)) return true;
     const painting = paint(state.picture, view, this.#theme, { font, roomy }, state.curves);
     if (painting.withoutWebgl) this.#stage.arrange(1);
     this.#painting = painting;
@@ -196,4 +197,11 @@ export class ExplorerView {
 /** Whether a picture that was complete at some level has only become finer, with more to come. */
 function onlyRefined(before: ExplorerState["picture"], now: ExplorerState["picture"]): boolean {
   return before !== null && now !== null && before.run === now.run && before.level > 0 && now.end === null;
+}
+
+/** Whether nothing has come but a picture's end: what is drawn stays, what waits to be drawn waits no longer. */
+function onlyEnded(before: ExplorerState["picture"], now: ExplorerState["picture"]): boolean {
+  if (before === null || now === null || now.end === null) return false;
+  const { end: _end, secondsLeft: _left, ...shown } = now;
+  return Object.entries(shown).every(([name, value]) => before[name as keyof typeof shown] === value);
 }
