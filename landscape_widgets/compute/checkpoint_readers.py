@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,22 +54,25 @@ class TensorReader:
         """Where these tensors lie in memory."""
         return frozenset(self._tensors[name].data_ptr() for name in names if self._tensors[name].numel())
 
-    def close(self) -> None:
-        """Give back what was opened: nothing."""
-
 
 class FileReader:
-    """Named tensors in a safetensors file, opened when needed."""
+    """Named tensors in a safetensors file, of which only the rows asked for are read, into memory of their own.
+
+    A memory map would do, but the system maps up to 2 MB around every row: 2 GB for 1,000 files.
+
+    Source: https://huggingface.co/docs/safetensors, "Format": a length in 8 bytes, a JSON header, the tensors.
+    """
 
     def __init__(self, path: Path, what: str) -> None:
         if not path.exists():
             raise FileNotFoundError(f"no checkpoint at {path}")
-        self._path = path
-        self._handle: Any = None
-        self._mapped: dict[str, Tensor] = {}
+        self._path, self._what = path, what
         try:
-            opened = self._open()
-            header, keys = opened.metadata() or {}, list(opened.keys())
+            with safe_open(path, framework="pt") as opened:  # it checks all of the header
+                header, keys = opened.metadata() or {}, list(opened.keys())
+                mapped = {key: opened.get_tensor(key) for key in keys}
+                self._forms = {key: (tuple(tensor.shape), tensor.dtype) for key, tensor in mapped.items()}
+                self._places = _places(path)
         except (SafetensorError, OSError) as error:
             raise _unreadable(path, what, error) from error
         training = TRAINING_KEY in header
@@ -82,33 +86,25 @@ class FileReader:
 
     def describe(self, name: str) -> tuple[tuple[int, ...], torch.dtype]:
         """Shape and dtype of one tensor."""
-        mapped = self._tensor(name)
-        return tuple(mapped.shape), mapped.dtype
+        return self._forms[self._keys[name]]
 
     def rows(self, name: str, first: int, last: int) -> Tensor:
         """Rows `first` to `last` along the first dimension; a scalar is one row."""
-        mapped = self._tensor(name)
-        return mapped[first:last] if mapped.dim() else mapped.reshape(1)
+        (shape, dtype), place = self._forms[self._keys[name]], self._places[self._keys[name]]
+        width = math.prod(shape[1:])
+        content = bytearray((last - first) * width * dtype.itemsize)
+        if not content:
+            return torch.empty((last - first, *shape[1:]), dtype=dtype)
+        with self._path.open("rb", buffering=0) as file:
+            file.seek(place + first * width * dtype.itemsize)
+            found = file.readinto(content)
+        if found != len(content):
+            raise _unreadable(self._path, self._what, OSError("it ends early"))
+        return torch.frombuffer(content, dtype=dtype).reshape(last - first, *shape[1:])
 
     def address(self, names: Iterable[str]) -> frozenset[int]:
         """Where these tensors lie in memory: nowhere."""
         return frozenset()
-
-    def close(self) -> None:
-        """Give the memory map back."""
-        self._handle = None
-        self._mapped.clear()
-
-    def _tensor(self, name: str) -> Tensor:
-        """One tensor as a view of the mapped file: only what is looked at is read."""
-        if name not in self._mapped:
-            self._mapped[name] = self._open().get_tensor(self._keys[name])
-        return self._mapped[name]
-
-    def _open(self) -> Any:
-        if self._handle is None:
-            self._handle = safe_open(self._path, framework="pt")
-        return self._handle
 
 
 def save_parameters(path: str | Path, module: nn.Module, step: int | None = None) -> Path:
@@ -132,6 +128,14 @@ def save_parameters(path: str | Path, module: nn.Module, step: int | None = None
     kept = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in named.items()}
     save_file(kept, target, metadata={} if step is None else {"step": str(step)})
     return target
+
+
+def _places(path: Path) -> dict[str, int]:
+    """Where each tensor begins in a file whose header has been checked."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+    return {name: 8 + size + entry["data_offsets"][0] for name, entry in header.items() if name != "__metadata__"}
 
 
 def _step_of(header: Mapping[str, str], training: bool) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import os
 import tempfile
@@ -22,9 +23,6 @@ from landscape_widgets.errors import InputError, LandscapeWarning
 
 LEAST_BLOCK, MOST_BLOCK = 2**16, 2**21
 """Bounds of the float64 numbers held at a time: two vectors of P elements, but no fewer and no more than these."""
-
-MAPPED = 2**26
-"""Bytes read through memory maps before they are given back."""
 
 COUNTERS = "num_batches_tracked"
 """Buffers of BatchNorm that change in training without a part in the loss."""
@@ -75,9 +73,6 @@ class Source:
         """Where its parameters lie in the caller's memory."""
         return frozenset()
 
-    def close(self) -> None:
-        """Give back what was opened."""
-
 
 class FlatCheckpoint(Source):
     """A flat vector in memory."""
@@ -108,6 +103,7 @@ class NamedCheckpoint(Source):
     def __init__(self, reader: TensorReader | FileReader, architecture: Architecture, label: str) -> None:
         self._reader, self._layout, self.label = reader, architecture.layout, label
         self.step = reader.step
+        self._stops = [block.stop for block in architecture.layout.blocks]
         given = set(reader.names())
         self._keys = {block.name: self._key(block, given, architecture) for block in architecture.layout.blocks}
         known = {name for names in architecture.aliases.values() for name in names} | set(architecture.others)
@@ -125,7 +121,9 @@ class NamedCheckpoint(Source):
     def fill(self, out: Float[np.ndarray, " m"], start: int) -> None:
         """Write elements start, start + 1, … of the flat vector into `out`."""
         stop = start + len(out)
-        for block in self._layout.blocks:
+        for block in self._layout.blocks[bisect.bisect_right(self._stops, start) :]:
+            if block.start >= stop:
+                return
             first, last = max(start, block.start), min(stop, block.stop)
             if first < last:
                 elements = self._elements(block, first - block.start, last - block.start)
@@ -134,10 +132,6 @@ class NamedCheckpoint(Source):
     def address(self) -> frozenset[int]:
         """Where its tensors lie in memory."""
         return self._reader.address(self._keys.values())
-
-    def close(self) -> None:
-        """Give back what was opened."""
-        self._reader.close()
 
     def _elements(self, block: Block, first: int, last: int) -> Float[Tensor, " m"]:
         """Elements of one parameter, of which only the rows concerned are read."""
@@ -203,7 +197,7 @@ class Checkpoints:
     """The flat vectors θ_1 … θ_n of checkpoints of one model, read a block of elements at a time.
 
     Memory: one float64 block of n·m ≈ 2P numbers (65,536 to 2,097,152), whatever n; references to tensors given
-    in memory, nothing for files, which are mapped. What a generator makes is written to a temporary file of
+    in memory, nothing for files. What a generator makes is written to a temporary file of
     8·n·P bytes, since it may hand out the same live model every time. Costs no evaluation of the model.
 
     Parameters
@@ -233,7 +227,7 @@ class Checkpoints:
         self.differing = tuple(dict.fromkeys(name for source in ends for name in source.differing))
         self.labels = tuple(source.label for source in self._sources)
         self.eps = max((source.eps for source in self._sources), default=0.0)
-        self._mapped = self._checked = 0
+        self._checked = 0
         self._warn_of_shared_memory()
 
     @classmethod
@@ -267,9 +261,6 @@ class Checkpoints:
         if stop > self._checked:
             self._check_finite(matrix, start)
             self._checked = stop
-        self._mapped += matrix.nbytes
-        if self._mapped > MAPPED:
-            self.close()
         return matrix
 
     def _check_finite(self, matrix: Float[np.ndarray, "n m"], start: int) -> None:
@@ -286,14 +277,7 @@ class Checkpoints:
         """The whole flat vector of one checkpoint, (P,), float64."""
         out = np.empty(self.size)
         self._sources[index].fill(out, 0)
-        self._sources[index].close()
         return out
-
-    def close(self) -> None:
-        """Give memory maps back; they are opened again when needed."""
-        self._mapped = 0
-        for source in self._sources:
-            source.close()
 
     def _warn_of_shared_memory(self) -> None:
         seen: dict[frozenset[int], str] = {}

@@ -191,7 +191,6 @@ def between(objective: Objective, other: Any, label: str | None = None) -> Direc
     source = source_of(other, Architecture.of(objective), "the other model" if label is None else label)
     theirs = np.empty(objective.size)
     source.fill(theirs, 0)
-    source.close()
     theirs -= objective.center.cpu().double().numpy()
     vector = torch.from_numpy(theirs).to(objective.dtype)
     length = float(vector.double().norm())

@@ -78,7 +78,7 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
 
     Cost: 4 passes over the checkpoints (2 with `directions`), n²P + 4nkP multiplications, and with `losses` 2n forward
     passes over the data. Memory: one block of 2P float64 numbers (at most 16 MB), 2k vectors for the components, n²
-    numbers, and maps of files, which the system takes back; never all checkpoints, never P×P.
+    numbers; never all checkpoints, never P×P.
 
     Parameters
     ----------
@@ -191,14 +191,11 @@ class TrajectoryProjection(Computation[Trajectory, ProjectionState]):
         """Go through the stages to the last one asked for, yielding after every piece of work."""
         passes = (self._gram, self._basis, self._products, self._residuals)
         finish = (self._decompose, self._orient, self._solve)
-        try:
-            while state.stage <= min(last, 3):
-                yield from self._blocks(state, passes[state.stage])
-                if state.stage < len(finish):
-                    finish[state.stage](state)
-                state.stage, state.block = state.stage + 1, 0
-        finally:
-            self.checkpoints.close()
+        while state.stage <= min(last, 3):
+            yield from self._blocks(state, passes[state.stage])
+            if state.stage < len(finish):
+                finish[state.stage](state)
+            state.stage, state.block = state.stage + 1, 0
         if last == 4 and self.losses:
             yield from self._losses(state)
 

@@ -443,12 +443,13 @@ for index in range(n):
     files.append(f"{folder}/{index}.safetensors")
     save_file(state, files[-1])
 TrajectoryProjection(objective, [objective.center, objective.center + 1], components=1).run()  # imports, libraries
-private = lambda: next(int(row.split()[1]) for row in open("/proc/self/status") if row.startswith("RssAnon")) * 1024
-peak, stop = [private()], threading.Event()
-before = peak[0]
+def resident():  # private memory, and pages of mapped files
+    rows = dict(row.split(":") for row in open("/proc/self/status") if row.startswith("Rss"))
+    return [int(rows[name].split()[0]) * 1024 for name in ("RssAnon", "RssFile")]
+peak, stop = [resident()], threading.Event()
 def watch():
     while not stop.wait(0.001):
-        peak.append(private())
+        peak.append(resident())
 watcher = threading.Thread(target=watch)
 watcher.start()
 tracemalloc.start()
@@ -458,7 +459,8 @@ seconds = time.perf_counter() - started
 traced = tracemalloc.get_traced_memory()[1]
 stop.set()
 watcher.join()
-print(json.dumps({"size": objective.size, "traced": traced, "private": max(peak) - before, "seconds": seconds,
+private, mapped = (np.max(peak, axis=0) - peak[0]).tolist()
+print(json.dumps({"size": objective.size, "traced": traced, "private": private, "mapped": mapped, "seconds": seconds,
                   "explained": found.explained.tolist()}))
 """
 
@@ -477,6 +479,7 @@ def test_sixty_checkpoints_take_the_memory_of_a_few_vectors(tmp_path):
     assert found["size"] > 200_000
     assert found["traced"] <= 1.2 * 6 * vector  # a block of two, 2k of components
     assert found["private"] <= 1.2 * 6 * vector + 4e6  # of 60 vectors; the rest is the allocator's
+    assert found["mapped"] <= 8e6  # the files hold 48 MB
 
 
 @pytest.mark.long
