@@ -97,11 +97,11 @@ bench: setup
 
 bench-quick: setup
 	$(PY) -m benchmarks.peers --quick
-	$(PY) -m benchmarks.profile
 
 # How cost grows; 4 GB of files in the temporary folder meanwhile.
 growth: setup
 	$(PY) -m benchmarks.growth
+	$(PY) -m benchmarks.growth_lanczos
 
 # Where there is a CUDA device; ends with an error where there is none.
 gpu: setup

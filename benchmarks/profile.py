@@ -20,7 +20,8 @@ from landscape_widgets.compute.evaluate import PointEvaluator
 from landscape_widgets.compute.objective import finished
 
 TARGET = ROOT / "benchmarks" / "RESULTS.md"
-REPEATS, FEW = 7, 5
+REPEATS, FEW, SMALL = 7, 5, 1e7
+"""Runs of which the median is taken, and points an axis of a grid whose points take more operations than these."""
 
 
 def medians(*calls: Callable[[], Any]) -> list[float]:
@@ -65,17 +66,18 @@ def grid_row(case: str, roof: float) -> list[str]:
     loss = nn.CrossEntropyLoss()
     objective = lw.Objective(model, loss, data)
     plain = PointEvaluator(objective, [lw.directions.custom(objective, one) for one in directions(model)])
-    ours = grids.Ours((model, data, loss))
-    ours.seconds_to_first_point()
-    grid = ours.grid(FEW)
 
     @torch.no_grad()
     def alone() -> None:
         loss(model(data[0]), data[1]).item()
 
     work = flops(alone)
+    ours = grids.Ours((model, data, loss))
+    ours.seconds_to_first_point()
+    count = FEW if work > SMALL else 49
+    grid = ours.grid(count)
     own, point, whole = medians(alone, lambda: finished(plain.steps((0.1, 0.2))), grid.run)
-    each = whole / FEW**2
+    each = whole / count**2
     return [
         case,
         f"{work / 1e6:.3g}",

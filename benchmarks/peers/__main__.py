@@ -83,7 +83,7 @@ def measure(name: str, case: str, quick: bool, repeats: int, absent: dict[str, s
 def arguments() -> argparse.Namespace:
     """What was asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller problems, three repeats")
+    parser.add_argument("--quick", action="store_true", help="fewer cases, smaller problems, three repeats")
     parser.add_argument("--long", action="store_true", help="the cases that take hours too, every arm once")
     parser.add_argument("--tasks", default=",".join(TASKS), help="for example T1,T4")
     parser.add_argument("--output", type=Path, default=TARGET)
@@ -106,7 +106,7 @@ def main() -> None:
     for name in asked.tasks.split(","):
         module = importlib.import_module(f"benchmarks.peers.tasks.{TASKS[name]}")
         long = getattr(module, "LONG", ()) if asked.long else ()
-        for case in (*module.CASES, *long):
+        for case in (*(getattr(module, "QUICK", module.CASES) if asked.quick else module.CASES), *long):
             repeats = 1 if case in long else 3 if asked.quick else 5
             own = measure(name, case, asked.quick, repeats, absent)
             print("\n".join(own), flush=True)

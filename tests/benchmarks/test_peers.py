@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.peers import environments, report
 from benchmarks.peers.__main__ import TASKS, judged
+from benchmarks.peers.tasks import grid_cases
 from benchmarks.peers.verdict import Verdict, relative, within
 from benchmarks.peers.workers import Worker, alternate, summary
 
@@ -19,8 +20,18 @@ def test_every_task_is_there_with_ours_in_every_case():
     assert list(dict.fromkeys(name.split("-")[0] for name in TASKS)) == [f"T{number}" for number in range(1, 12)]
     for name, module in MODULES.items():
         assert module.TITLE.startswith(name.split("-")[0] + " ")
-        for case in module.CASES:
+        for case in (*module.CASES, *getattr(module, "LONG", ())):
             assert "ours" in module.arms(case)
+        assert set(getattr(module, "QUICK", ())) <= set(module.CASES)
+
+
+def test_grids_say_their_sizes():
+    for case in (*MODULES["T2"].CASES, *MODULES["T2"].LONG):
+        for quick in (True, False):
+            grid = grid_cases.grid(case, quick)
+            assert str(grid) in MODULES["T2"].what(case, quick)
+            model, _ = grid.make() if case == grid_cases.TINY else (None, None)
+            assert model is None or f"{sum(p.numel() for p in model.parameters()):,} parameters" in grid.words
 
 
 def test_every_peer_is_pinned_on_the_same_torch_and_has_an_arm():

@@ -33,11 +33,9 @@ def grid(case: str, quick: bool) -> Grid:
     if case == WHOLE:
         return Grid(25, "512 images of 32 x 32", functools.partial(image_problem, 512, 32))
     if case == RESNET:
-        count, samples = (3, 128) if quick else (7, 128)
-        return Grid(count, f"{samples} images of 32 x 32", functools.partial(image_problem, samples, 32))
+        return Grid(3 if quick else 5, "128 images of 32 x 32", functools.partial(image_problem, 128, 32))
     if case == LENET:
-        count, samples = (3, 2048) if quick else (9, 2048)
-        return Grid(count, f"{samples} images of 28 x 28", functools.partial(letter_problem, samples))
+        return Grid(3 if quick else 7, "2048 images of 28 x 28", functools.partial(letter_problem, 2048))
     if case == MLP:
         words = "1797 vectors, 99,160 parameters"
         return Grid(9 if quick else 17, words, functools.partial(flat_problem, 1797, 64, 300, 256))

@@ -14,7 +14,7 @@ from benchmarks.peers.tasks import grid_cases, grids
 from benchmarks.peers.verdict import Verdict
 
 TITLE = "T2 first complete picture"
-CASES = (grid_cases.RESNET, grid_cases.LENET, grid_cases.MLP)
+CASES, QUICK = (grid_cases.RESNET, grid_cases.LENET, grid_cases.MLP), (grid_cases.LENET,)
 TIMED = True
 LIMIT = 1800
 PEER = "loss-landscapes"

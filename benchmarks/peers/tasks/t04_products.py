@@ -18,7 +18,7 @@ from benchmarks.peers.verdict import Verdict, relative, within
 
 TITLE = "T4 Hessian-vector product"
 WHAT = (
-    "median of 5 interleaved with gradients of the same process; peers get the attention that allows second derivatives"
+    "median of 3 interleaved with gradients of the same process; peers get the attention that allows second derivatives"
 )
 CASES = ("MLP", "ResNet-20", "transformer")
 TIMED = True
@@ -55,7 +55,7 @@ def _arm(name: str, case: str, quick: bool) -> Callable[[], dict[str, Any]]:
     def run() -> dict[str, Any]:
         times: list[list[float]] = [[], []]
         with sdpa_kernel(SDPBackend.MATH):
-            for _ in range(5):
+            for _ in range(3):
                 for place, call in enumerate((gradient, lambda: product(vector))):
                     started = time.perf_counter()
                     call()

@@ -17,7 +17,7 @@ from benchmarks.peers.verdict import Verdict
 
 TITLE = "T7 trace from 99 products"
 WHAT = "float64, 754 parameters; time of one estimate, root mean square error over the seeds, six more every run"
-CASES = ("Hutchinson", "Hutch++", "XTrace")
+CASES, QUICK = ("Hutchinson", "Hutch++", "XTrace"), ("XTrace",)
 TIMED = True
 BUDGET, SEEDS = 99, 6
 ORACLE = "floor: dense Hessian"
