@@ -107,13 +107,12 @@ def main() -> None:
         module = importlib.import_module(f"benchmarks.peers.tasks.{TASKS[name]}")
         long = getattr(module, "LONG", ()) if asked.long else ()
         for case in (*(getattr(module, "QUICK", module.CASES) if asked.quick else module.CASES), *long):
-            repeats = 1 if case in long else 3 if asked.quick else 5
+            repeats = 1 if case in long else report.repeats(asked.quick)
             own = measure(name, case, asked.quick, repeats, absent)
             print("\n".join(own), flush=True)
             tables += own
             minutes, load = (time.monotonic() - started) / 60, (before, os.getloadavg()[0])
-            kind = "bench-quick" if asked.quick else "bench"
-            page = [*report.head(kind, versions, load, minutes, roof), *report.missing(absent), *tables]
+            page = [*report.head(asked.quick, versions, load, minutes, roof), *report.missing(absent), *tables]
             asked.output.write_text("\n".join(page), encoding="utf-8")
 
 

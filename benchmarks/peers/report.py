@@ -49,6 +49,11 @@ def table(title: str, what: str, arms: Mapping[str, Mapping[str, Any]], verdicts
     return [f"## {title}", "", what[:1].upper() + what[1:] + ".", "", HEADER, "|---" * 7 + "|", *rows, ""]
 
 
+def repeats(quick: bool) -> int:
+    """Runs of an arm whose time matters."""
+    return 3 if quick else 5
+
+
 def processor() -> str:
     """The processor's name, where the system tells."""
     try:
@@ -59,18 +64,20 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def head(kind: str, versions: Mapping[str, str], load: tuple[float, float], minutes: float, roof: str) -> list[str]:
+def head(quick: bool, versions: Mapping[str, str], load: tuple[float, float], minutes: float, roof: str) -> list[str]:
     """What stands above the tables."""
+    kind = "bench-quick" if quick else "bench"
     busy = max(load) > (os.cpu_count() or 1) * 0.75
     note = "**the machine was busy: times are not to be quoted**" if busy else "a quiet machine"
     return [
         "# Side by side with the peers",
         "",
         f"Written by `make {kind}`; nothing here is typed by hand. Every arm has a process of its own, one intra-op",
-        "thread, and they run in turn. A time is the median of the runs, the spread their range; `times ours` is an",
-        "arm's median over ours (above 1: slower than ours). What asks for an answer, not speed, runs once. `wrong`",
-        "means that the numbers fail the bound beside them, whatever the speed. Peak memory is that of the whole",
-        "process, interpreter and torch included. Peers run in environments of their own, at the versions below.",
+        f"thread, and they run in turn, {repeats(quick)} times. A time is the median of the runs without their set-up,",
+        "the spread their range; `times ours` is an arm's median over ours (above 1: slower than ours). What asks for an",
+        "answer, not speed, runs once. `wrong` means that the numbers fail the bound beside them, whatever the speed.",
+        "Peak memory is that of the whole process, interpreter and torch included. Peers run in environments of their",
+        "own, at the versions below.",
         "",
         f"Machine: {os.cpu_count()} cores, {processor()}; {roof}.",
         f"Load average {load[0]:.1f} before, {load[1]:.1f} after: {note}.",

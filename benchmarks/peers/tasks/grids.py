@@ -29,7 +29,7 @@ class Ours:
         self._executor = concurrent.futures.ThreadPoolExecutor(workers) if workers > 1 else None
         self._workers = workers
 
-    def grid(self, count: int) -> Any:
+    def grid(self, count: int | tuple[int, int]) -> Any:
         """A grid to run."""
         import landscape_widgets as lw
 
