@@ -6,6 +6,7 @@ import { copyButton } from "../src/controls/copy";
 import { h } from "../src/controls/dom";
 import { menu } from "../src/controls/menu";
 import { announcer, errorPane } from "../src/controls/notices";
+import { pointsControl } from "../src/controls/points";
 import { segmented } from "../src/controls/segmented";
 import { slider } from "../src/controls/slider";
 import { type Job, statusLine } from "../src/controls/status";
@@ -401,6 +402,24 @@ describe("a segmented control", () => {
     expect(change.mock.calls).toEqual([["b"]]);
     control.enable(false);
     expect(control.element.disabled).toBe(true);
+  });
+});
+
+describe("the points to compute", () => {
+  it("are every one, or until an error that is said", () => {
+    const change = vi.fn();
+    const control = pointsControl(change, owner.signal);
+    control.set(0);
+    const [every, until] = [...put(control.element).querySelectorAll("input")];
+    expect(control.element.textContent).toContain("until 1 % error");
+    expect([every?.checked, until?.checked]).toEqual([true, false]);
+    until?.click();
+    control.set(0.002);
+    expect(control.element.textContent).toContain("until 0.2 % error");
+    expect(until?.checked).toBe(true);
+    every?.click();
+    until?.click();
+    expect(change.mock.calls).toEqual([[0.01], [0], [0.002]]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { completeLevel, cutOf, meshOf, type Points, rowsOf } from "../src/plots/mesh";
+import { completeLevel, cutOf, type Mesh, meshOf, type Points, rowsOf } from "../src/plots/mesh";
 import { coordinates, levelIndices } from "../src/protocol/grid";
 import { frame } from "./kernel";
 
@@ -19,7 +19,8 @@ function points(level: number, f: (x: number, y: number) => number, extra: reado
   const grid = which < 0 ? [] : [...levelIndices(13, 2, which)];
   for (const j of grid) for (const i of grid) set(i, j);
   for (const index of extra) set(index % 13, Math.floor(index / 13));
-  return { frame: head, values, known, metrics: [], level, done: known.reduce((sum, one) => sum + one, 0) };
+  const done = known.reduce((sum, one) => sum + one, 0);
+  return { frame: head, values, known, metrics: [], estimate: null, level, done };
 }
 
 describe("the mesh", () => {
@@ -30,6 +31,27 @@ describe("the mesh", () => {
     expect(mesh?.z[12 * 25 + 24]).toBeCloseTo(1 + 0.5 + 1);
     const bare = { ...points(0, () => 1), frame: frame(13, LEVELS, { preview: null }) };
     expect(meshOf(bare)).toBeNull();
+  });
+
+  it("is the estimate at every point, exact values in its stead where they are known", () => {
+    const estimate = new Float32Array(169).fill(5);
+    estimate[3] = Number.NaN;
+    const some = { ...points(7, () => 1, [1]), estimate };
+    const mesh = meshOf(some) as Mesh;
+    expect(mesh).toMatchObject({ stage: "estimated", level: 0 });
+    expect(mesh.x.length).toBe(13);
+    expect([...mesh.z.slice(0, 5)]).toEqual([1, 1, 1, Number.NaN, 1]);
+    expect(mesh.z[13 + 1]).toBe(5);
+    expect([mesh.exact[1], mesh.exact[3], mesh.exact[14]]).toEqual([1, 0, 0]);
+    expect(meshOf({ ...points(13, () => 2), estimate })).toMatchObject({ stage: "exact" });
+  });
+
+  it("has a cut with estimates between its exact points", () => {
+    const some = { ...points(7, () => 1), estimate: new Float32Array(169).fill(5) };
+    const { at, loss, exact } = cutOf(some, "alpha");
+    expect(at.length).toBe(13);
+    expect(loss.slice(0, 3)).toEqual([1, 5, 1]);
+    expect(exact.slice(0, 3)).toEqual([true, false, true]);
   });
 
   it("is the coarse level as computed", () => {

@@ -9,6 +9,7 @@ import { modelChannel } from "../src/protocol/channel";
 import { coordinates } from "../src/protocol/grid";
 import type { PictureSettings, Range } from "../src/protocol/messages";
 import { Session } from "../src/views/explorer/session";
+import { ESTIMATE } from "./kernel";
 import file from "./offline-recorded.json";
 
 const DIAGONAL = [4, -2, 1] as const;
@@ -48,6 +49,19 @@ describe("records", () => {
     expect(records).toHaveLength(4);
     for (const record of records) expectExact(record);
     expect(records.map(doneOf).toSorted((a, b) => a - b)).toEqual([49, 50, 169, 625]);
+  });
+
+  it("of an estimated picture hold exact coarser ones, which say nothing of estimates", () => {
+    const whole = recordOf(0.5);
+    const known = whole.known.map((_, at) => Number(at % 2 === 0 && Math.floor(at / 25) % 2 === 0));
+    const said = "625 points, each computed one an exact evaluation. 169 of 625 points computed, the others";
+    const caption = `${said} interpolated (a spline, 12 points held out). More.`;
+    const estimated = { ...whole, known, frame: { ...whole.frame, caption, estimate: ESTIMATE } };
+    const part = nested(estimated, 13) as Recorded;
+    expect(doneOf(part)).toBe(169);
+    expect(part.frame.estimate).toBeNull();
+    expect(part.frame.caption).toBe("625 points, each an exact evaluation. More.");
+    expect(nested(estimated, 25)?.frame.estimate).toEqual(ESTIMATE);
   });
 
   it.each([7, 13])("hold the %s-point level of a finer picture, value by value", (resolution) => {

@@ -34,7 +34,8 @@ export function pointsOf({ level = 13, loss = bowl, metric, extra = [], ...parts
   const grid = which < 0 ? [] : [...levelIndices(13, 2, which)];
   for (const j of grid) for (const i of grid) set(j * 13 + i);
   extra.forEach(set);
-  return { frame: head, values, known, metrics, level, done: known.reduce((sum, one) => sum + one, 0) };
+  const done = known.reduce((sum, one) => sum + one, 0);
+  return { frame: head, values, known, metrics, estimate: null, level, done };
 }
 
 export function bowl(alpha: number, beta: number): number {

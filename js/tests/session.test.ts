@@ -4,7 +4,7 @@ import type { CurveSettings } from "../src/protocol/messages";
 import { Session } from "../src/views/explorer/session";
 import { drawing } from "../src/views/explorer/state";
 import { slicesJob } from "../src/views/explorer/words";
-import { curvesMessage, frame, RecordedKernel, SETTINGS, SOURCES } from "./kernel";
+import { curvesMessage, ESTIMATE, frame, RecordedKernel, SETTINGS, SOURCES } from "./kernel";
 
 const FRAME = frame(7, [7]);
 const ALL = Array.from({ length: 49 }, (_, at) => [at, at] as const);
@@ -44,6 +44,16 @@ describe("a picture", () => {
     expect(session.state).toMatchObject({ link: "live", picture: { run: 1, seq: 1, done: 1 } });
     expect(session.state.picture?.values[3]).toBe(0.5);
     expect(session.state.picture?.known[4]).toBe(0);
+  });
+
+  it("has an estimate as long as its newest frame names one", () => {
+    const estimate = Float32Array.from({ length: 49 }, (_, at) => at / 7);
+    kernel.tile({ run: 1, seq: 0, frame: { ...FRAME, estimate: ESTIMATE }, points: [[3, 1]], estimate });
+    kernel.tile({ run: 1, seq: 1, points: [[4, 2]] });
+    expect(session.state.picture?.estimate?.[7]).toBe(1);
+    expect(session.state.picture?.frame.estimate?.held_out).toBe(12);
+    kernel.tile({ run: 1, seq: 2, frame: FRAME });
+    expect(session.state.picture?.estimate).toBeNull();
   });
 
   it("drops late tiles of its run and all of earlier runs", () => {
@@ -490,6 +500,15 @@ describe("a saved notebook", () => {
     expect(session.state.picture?.metrics.map((row) => row[0])).toEqual([0, 0.5]);
     open({ picture: { ...picture, frame: named } });
     expect(session.state.picture?.metrics[1]?.[48]).toBeNaN();
+  });
+
+  it("tells computed points from estimates", () => {
+    const known = new Uint8Array(49);
+    known[3] = 1;
+    const mask = new DataView(known.buffer);
+    open({ picture: { ...picture, frame: { ...FRAME, estimate: ESTIMATE }, known: mask } });
+    expect(session.state.picture).toMatchObject({ done: 1, total: 49 });
+    expect(session.state.picture?.estimate?.[48]).toBe(48);
   });
 
   it("neither zooms nor asks for curves", () => {

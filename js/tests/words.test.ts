@@ -2,17 +2,18 @@ import { describe, expect, it } from "vitest";
 import type { CurveSet } from "../src/plots/curves";
 import { heightsOf } from "../src/plots/heights";
 import { meshOf } from "../src/plots/mesh";
-import type { Progress, Track } from "../src/protocol/messages";
+import { levelIndices } from "../src/protocol/grid";
+import type { Progress, Result, Track } from "../src/protocol/messages";
 import { type ExplorerState, initialState, type Picture, type Work } from "../src/views/explorer/state";
-import { captionText, curvesJob, eigenJob, pictureJob, summary } from "../src/views/explorer/words";
-import { frame } from "./kernel";
+import { captionText, curvesJob, eigenJob, pictureJob, pillText, summary } from "../src/views/explorer/words";
+import { ESTIMATE, frame } from "./kernel";
 
 const FRAME = frame(7, [7]);
 
 function picture(more: Partial<Picture> = {}): Picture {
   const values = Float32Array.from({ length: 49 }, (_, at) => 10 - at / 10);
   const known = new Uint8Array(49).fill(1);
-  const counts = { level: 7, done: 49, total: 49, secondsLeft: null, end: null };
+  const counts = { level: 7, done: 49, total: 49, secondsLeft: null, end: null, estimate: null };
   return { id: "p", run: 1, seq: 0, frame: FRAME, values, known, metrics: [], ...counts, ...more };
 }
 
@@ -40,6 +41,36 @@ describe("the status of the picture", () => {
   it("that is done can be neither held nor stopped", () => {
     const queue = [job("picture", 1, 2)];
     expect(pictureJob(state({ queue }))).toMatchObject({ text: "49 points", stoppable: false, paused: null });
+  });
+});
+
+describe("an estimated picture", () => {
+  const converged: Result = {
+    ...{ id: "p", purpose: "picture", outcome: "converged", advice: "", pairs: [], products: 0 },
+    ...{ evaluations: 61, seconds: 2, verdict: null, v: 1, kind: "result" },
+  };
+  const known = new Uint8Array(169);
+  for (const at of levelIndices(13, 2, 0)) for (const to of levelIndices(13, 2, 0)) known[at * 13 + to] = 1;
+  const values = new Float32Array(169).fill(2);
+  const now = picture({
+    ...{ frame: frame(13, [7, 13], { estimate: ESTIMATE }), values, known, estimate: values },
+    ...{ done: 61, total: 169 },
+  });
+  const words = (shown: ExplorerState) => {
+    const mesh = meshOf(shown.picture as Picture);
+    return pillText(shown, mesh, mesh && heightsOf(mesh.z, "linear"));
+  };
+
+  it("says its held-out error while it is refined, and at its end", () => {
+    expect(words(state({ picture: now }))).toBe("interpolated, held-out error 0.4 % · refining to 13 × 13");
+    const ended = state({ picture: { ...now, end: converged } });
+    expect(words(ended)).toBe("interpolated, held-out error 0.4 %");
+    expect(pictureJob(ended)).toMatchObject({ text: "61 of 169 points computed · 2 s", stoppable: false });
+  });
+
+  it("has nothing to say of it once every point is exact", () => {
+    const exact = { ...now, known: new Uint8Array(169).fill(1), done: 169, level: 13 };
+    expect(words(state({ picture: exact }))).toBe("13 × 13 exact");
   });
 });
 

@@ -13,14 +13,16 @@ from landscape_widgets.results import Surface
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Mesh:
-    """A complete rectangle of known points: loss[j, i] at (x[i], y[j]), or loss[i] at x[i] where y is None.
+    """A complete rectangle of points: loss[j, i] at (x[i], y[j]), or loss[i] at x[i] where y is None.
 
-    `metrics` are what else is known there, by name, each of the shape of the loss.
+    `metrics` are what else is known there, by name, each of the shape of the loss; `exact` is where the loss was
+    computed, False where it is an estimate.
     """
 
     x: np.ndarray
     y: np.ndarray | None
     loss: np.ndarray
+    exact: np.ndarray
     metrics: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
@@ -39,9 +41,12 @@ def coordinates_of(surface: Surface) -> list[np.ndarray]:
 
 
 def mesh_of(surface: Surface) -> Mesh | None:
-    """The finest complete grid of known points, or None where there is none; coordinates ascend."""
+    """The finest complete grid of known points, the whole one where the others are estimated; None where there is none.
+
+    Coordinates ascend.
+    """
     coordinates = coordinates_of(surface)
-    found = complete_grid(surface.known)
+    found = complete_grid(surface.known | (surface.estimate is not None))
     if found is None:
         return None
     orders = [
@@ -50,7 +55,8 @@ def mesh_of(surface: Surface) -> Mesh | None:
     chosen = np.ix_(*reversed(orders))
     points = [axis[order].astype(np.float64) for axis, order in zip(coordinates, orders, strict=True)]
     metrics = {name: values[chosen].astype(np.float64) for name, values in surface.metrics.items()}
-    return Mesh(points[0], points[1] if len(points) == 2 else None, surface.loss[chosen].astype(np.float64), metrics)
+    loss = surface.filled[chosen].astype(np.float64)
+    return Mesh(points[0], points[1] if len(points) == 2 else None, loss, surface.known[chosen], metrics)
 
 
 def lowest_of(surface: Surface) -> Lowest | None:

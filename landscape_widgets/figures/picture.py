@@ -35,6 +35,7 @@ class Cut:
     axis: Axis
     at: np.ndarray
     loss: np.ndarray
+    exact: np.ndarray
     metrics: Mapping[str, np.ndarray]
 
 
@@ -97,15 +98,15 @@ class Picture:
             return ()
         axes, mesh = self.surface.axes, self.mesh
         if mesh.y is None:
-            return (Cut(axis_title("α", axes[0]), axes[0], mesh.x, mesh.loss, mesh.metrics),)
+            return (Cut(axis_title("α", axes[0]), axes[0], mesh.x, mesh.loss, mesh.exact, mesh.metrics),)
         row, column = int(np.abs(mesh.y).argmin()), int(np.abs(mesh.x).argmin())
         across = axis_title("α", axes[0]) + _away("β", mesh.y, row)
         along = axis_title("β", axes[1]) + _away("α", mesh.x, column)
         rows = {name: values[row] for name, values in mesh.metrics.items()}
         columns = {name: values[:, column] for name, values in mesh.metrics.items()}
         return (
-            Cut(across, axes[0], mesh.x, mesh.loss[row], rows),
-            Cut(along, axes[1], mesh.y, mesh.loss[:, column], columns),
+            Cut(across, axes[0], mesh.x, mesh.loss[row], mesh.exact[row], rows),
+            Cut(along, axes[1], mesh.y, mesh.loss[:, column], mesh.exact[:, column], columns),
         )
 
     def window(self, which: int) -> tuple[float, float]:
@@ -220,6 +221,8 @@ class Picture:
         notes = []
         if self.options.preview:
             notes.append("Preview: the quadratic model at the centre, not computed losses.")
+        if self.surface.interpolated and self.surface.interpolated not in self.options.caption:
+            notes.append(self.surface.interpolated)
         if self.mesh is not None and self.mesh.loss.size < self.surface.loss.size:
             notes.append(f"{_grid(self.mesh.loss)} of {_grid(self.surface.loss)} points.")
         if self.heights is not None and self.heights.holes:

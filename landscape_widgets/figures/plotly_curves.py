@@ -40,7 +40,7 @@ def _lines(picture: Picture, heights: Heights, colours: Palette) -> list[Attribu
     data: list[Attributes] = []
     start = 0
     for cut, colour, name in zip(picture.cuts, (colours.accent, colours.second), "αβ", strict=False):
-        values = hover(cut.loss, cut.metrics, preview=picture.options.preview)
+        values = hover(cut.loss, cut.exact & (not picture.options.preview), cut.metrics)
         data.append(
             {
                 "type": "scatter",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from landscape_widgets.figures.heights import Heights, linear_ticks, tick_labels
 from landscape_widgets.figures.picture import Picture
 from landscape_widgets.figures.theme import Palette
-from landscape_widgets.figures.words import plain, said
+from landscape_widgets.figures.words import number, plain, said
 
 Attributes = dict[str, Any]
 Parts = tuple[list[Attributes], Attributes]
@@ -65,19 +66,25 @@ def colorbar(heights: Heights, colours: Palette) -> Attributes:
     }
 
 
-def hover(loss: np.ndarray, metrics: Mapping[str, np.ndarray], *, preview: bool) -> np.ndarray:
-    """What is known at every point, in plotly's text: the loss, then every metric; the shape of the loss.
+def hover(loss: np.ndarray, exact: np.ndarray, metrics: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What is known at every point, in plotly's text: the loss, with ≈ where it is not exact, else every metric too.
 
-    >>> hover(np.array([0.25]), {"accuracy": np.array([0.9])}, preview=False)
-    array(['loss 0.25<br>accuracy 0.9'], dtype=object)
+    >>> hover(np.array([0.25, 0.5]), np.array([True, False]), {"accuracy": np.array([0.9, np.nan])}).tolist()
+    ['loss 0.25<br>accuracy 0.9', 'loss ≈ 0.5']
     """
-    about = "≈ " if preview else ""
     texts = np.empty(loss.size, dtype=object)
-    texts[:] = [f"loss {about}{said(value, 4)}" for value in loss.ravel().tolist()]
+    texts[:] = [_loss_text(*point) for point in zip(loss.ravel().tolist(), exact.ravel().tolist(), strict=True)]
     for name, values in metrics.items():
         words = plain(name)
-        texts += np.array([f"<br>{words} {said(value, 4)}" for value in values.ravel().tolist()], dtype=object)
+        pairs = zip(values.ravel().tolist(), exact.ravel().tolist(), strict=True)
+        texts += np.array([f"<br>{words} {said(value, 4)}" if known else "" for value, known in pairs], dtype=object)
     return texts.reshape(loss.shape)
+
+
+def _loss_text(loss: float, exact: bool) -> str:
+    if exact:
+        return f"loss {said(loss, 4)}"
+    return "loss not computed" if math.isnan(loss) else f"loss ≈ {number(loss, 4)}"
 
 
 def note(text: str, colours: Palette, *, small: bool = False) -> Attributes:

@@ -133,7 +133,7 @@ def _hover(picture: Picture) -> np.ndarray:
     assert mesh is not None
     assert mesh.y is not None
     columns = [f"α {number(float(x))}" for x in mesh.x]
-    values = hover(mesh.loss, mesh.metrics, preview=picture.options.preview)
+    values = hover(mesh.loss, mesh.exact & (not picture.options.preview), mesh.metrics)
     rows = [f"<br>β {number(float(y))}<br>" for y in mesh.y]
     texts = [
         [f"{column}{row}{value}" for column, value in zip(columns, line, strict=True)]

@@ -27,6 +27,9 @@ MAX_BAND = 128
 MAX_CURVES = 12
 """Directions drawn as curves of their own."""
 
+MAX_UNTIL = 0.5
+"""Held-out error at which a picture may end."""
+
 MAX_PAIRS = 2000
 """n of the toy saddle, of 2n + 1 parameters."""
 
@@ -46,6 +49,7 @@ MAX_INDEX = 1000
 
 BOUNDS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("PictureSettings", "resolution"): (MIN_RESOLUTION, MAX_RESOLUTION),
+    ("PictureSettings", "until"): (0.0, MAX_UNTIL),
     ("Range", "lo"): (-MAX_EXTENT, MAX_EXTENT),
     ("Range", "hi"): (-MAX_EXTENT, MAX_EXTENT),
     ("CurveSettings", "seeds"): (0, MAX_BAND),

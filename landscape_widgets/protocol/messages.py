@@ -56,13 +56,18 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class PictureSettings:
-    """All that decides which picture is computed."""
+    """All that decides which picture is computed.
+
+    With `until` above 0 it ends once the surface between the points has at most this held-out error, a part of the
+    drawn range; with 0 every point is computed.
+    """
 
     alpha: AxisChoice
     beta: AxisChoice
     alpha_range: Range
     beta_range: Range
     resolution: int
+    until: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,11 +235,20 @@ class Track:
 
 
 @dataclasses.dataclass(frozen=True)
+class EstimateInfo:
+    """What is said of the values between the computed points: `words` with their held-out error, how they were got."""
+
+    words: str
+    method: str
+    held_out: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Frame:
     """The head of a picture, sent with its first tile and on replay.
 
     `levels` are the nested grids in points an axis, coarse first; the last is the full picture. `metrics` names what
-    is known at every point beside the loss.
+    is known at every point beside the loss. With an `estimate` come values for every point, exact where known.
     """
 
     alpha: AxisInfo
@@ -248,12 +262,13 @@ class Frame:
     caption: str
     metrics: tuple[str, ...] = ()
     tracks: tuple[Track, ...] = ()
+    estimate: EstimateInfo | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
     """Points of the picture: buffers "index" (n,) (flat, row-major: j * alpha.points + i), "loss" (n,), and, where
-    the frame names metrics, "metrics" (metrics, n).
+    the frame names metrics, "metrics" (metrics, n). A frame with an estimate comes with "estimate" (total,).
 
     `run` rises with every new picture of a widget and `seq` within a run: lower ones are late, and dropped.
     `level` is the finest complete grid, in points an axis (0: none yet).

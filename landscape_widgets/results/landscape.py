@@ -175,6 +175,17 @@ class Surface(Result):
         return self.loss if self.estimate is None else np.where(self.known, self.loss, self.estimate.values)
 
     @property
+    def interpolated(self) -> str:
+        """What of this surface is interpolated, and how wrong that was where it was checked; "" where nothing is."""
+        estimate = self.estimate
+        if estimate is None or self.done == self.total:
+            return ""
+        return (
+            f"{self.done:,} of {self.total:,} points computed, the others {estimate.words} of the drawn range "
+            f"({estimate.method}, {estimate.held_out} points held out)."
+        )
+
+    @property
     def done(self) -> int:
         """Points known so far."""
         return int(self.known.sum())

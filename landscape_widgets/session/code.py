@@ -8,6 +8,7 @@ from typing import Any
 DEFAULTS: Mapping[str, Any] = {
     "extent": 1.0,
     "resolution": 49,
+    "until": 0.0,
     "scale": "filter",
     "seed": 0,
     "view": "surface",

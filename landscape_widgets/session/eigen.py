@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
 from landscape_widgets.compute.lanczos import Lanczos
+from landscape_widgets.compute.operators.base import SymmetricOperator
 from landscape_widgets.protocol.messages import Pair, Progress
 from landscape_widgets.results import Eigenpairs
 from landscape_widgets.session.pace import Pace
@@ -18,6 +19,12 @@ MAX_PRODUCTS = 1000
 
 REPORT_SECONDS = 0.1
 """Least time between two reports of moving eigenpairs."""
+
+
+def lanczos_of(operator: SymmetricOperator, indices: Sequence[int], tol: float, seed: int) -> Lanczos:
+    """What finds these eigenpairs: 0 and up from the largest, -1 and down from the smallest."""
+    largest = sum(index >= 0 for index in indices)
+    return Lanczos(operator, largest, len(indices) - largest, tol=tol, seed=seed, max_products=MAX_PRODUCTS)
 
 
 class EigenWork:

@@ -7,8 +7,9 @@ import numpy as np
 from landscape_widgets.compute.directions import angle
 from landscape_widgets.compute.grid import GridEvaluator
 from landscape_widgets.compute.objective import Objective
-from landscape_widgets.protocol.messages import AxisInfo, Frame, Preview, Track, Verdict
-from landscape_widgets.results import Direction, SliceCurvature
+from landscape_widgets.errors import Outcome
+from landscape_widgets.protocol.messages import AxisInfo, EstimateInfo, Frame, Preview, Track, Verdict
+from landscape_widgets.results import Direction, SliceCurvature, Surface
 
 
 def make_frame(
@@ -20,6 +21,7 @@ def make_frame(
     caution: str,
     tracks: tuple[Track, ...] = (),
     degrees: float | None = None,
+    surface: Surface | None = None,
 ) -> Frame:
     """Everything about a picture but its points."""
     axes = [axis_info(direction, points) for direction, points in zip(plane, evaluator.coordinates, strict=True)]
@@ -33,10 +35,19 @@ def make_frame(
         gradient_norm=curvature.gradient_norm if curvature is not None and known else None,
         preview=preview(curvature),
         verdict=verdict,
-        caption=caption(objective, evaluator, plane, caution),
+        caption=caption(objective, evaluator, plane, caution, surface),
         metrics=objective.metric_names,
         tracks=tracks,
+        estimate=estimate_info(surface),
     )
+
+
+def estimate_info(surface: Surface | None) -> EstimateInfo | None:
+    """What is said of the values between the computed points, where any are drawn."""
+    if surface is None or surface.estimate is None or surface.done == surface.total:
+        return None
+    estimate = surface.estimate
+    return EstimateInfo(estimate.words, estimate.method, estimate.held_out)
 
 
 def axis_info(direction: Direction, coordinates: np.ndarray) -> AxisInfo:
@@ -65,18 +76,27 @@ def preview(curvature: SliceCurvature | None) -> Preview | None:
 
 
 def caption(
-    objective: Objective, evaluator: GridEvaluator, plane: tuple[Direction, Direction], caution: str = ""
+    objective: Objective,
+    evaluator: GridEvaluator,
+    plane: tuple[Direction, Direction],
+    caution: str = "",
+    surface: Surface | None = None,
 ) -> str:
     """What is drawn: loss, data, directions with unit and seed, points, how each value was got."""
     alpha, beta = (f"{direction.label} (1.0 = {unit_in_words(direction)})" for direction in plane)
     n, m = (len(axis) for axis in evaluator.coordinates)
     samples = f"all {objective.samples:,} samples given" if objective.samples > 1 else "one sample"
     notes = "".join(f"; {note}" for note in objective.batches.notes)
+    exact = f"exact {str(objective.dtype).removeprefix('torch.')} evaluation"
+    between = ""
+    if surface is not None and surface.interpolated:
+        ended = surface.outcome is not Outcome.RUNNING
+        between = surface.interpolated if ended else "Until all are computed the others are interpolated."
     text = (
         f"Mean {objective.loss_name} over {samples}{notes}. α: {alpha}; β: {beta}. "
-        f"{n} × {m} points, each an exact {str(objective.dtype).removeprefix('torch.')} evaluation."
+        f"{n} × {m} points, each {'computed one ' if between else ''}an {exact}."
     )
-    return f"{text} {caution}".strip()
+    return " ".join(part for part in (text, between, caution) if part)
 
 
 def unit_in_words(direction: Direction) -> str:

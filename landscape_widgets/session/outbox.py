@@ -73,6 +73,7 @@ class TileOutbox:
         self._seq = 0
         self._unacknowledged: set[int] = set()
         self._frame: Frame | None = None
+        self._estimate: np.ndarray | None = None
         self._pending: _Pending | None = None
         self._finals: list[dict[str, Any]] = []
         self._finished = False
@@ -105,8 +106,10 @@ class TileOutbox:
             self._drop()
         self._drain()
 
-    def begin(self, id: str, run: int, frame: Frame | None) -> None:
+    def begin(self, id: str, run: int, frame: Frame | None, estimate: np.ndarray | None = None) -> None:
         """Start a picture (`run` rises); an earlier one's unsent points are dropped, its end is sent.
+
+        `estimate` are the values that a frame with an estimate speaks of, as in `add`.
 
         The same run again is a replay: `seq` goes on, so that late acks and late tiles are still told apart.
         Raises `ProtocolError` for a frame that cannot be sent, e.g. one that holds NaN.
@@ -118,7 +121,7 @@ class TileOutbox:
                 self._seq = 0
             self._id, self._run = id, run
             self._unacknowledged.clear()
-            self._frame = frame
+            self._frame, self._estimate = frame, _narrowed(estimate)
             self._finished = False
         self._drain()
 
@@ -131,6 +134,7 @@ class TileOutbox:
         total: int,
         seconds_left: float | None = None,
         frame: Frame | None = None,
+        estimate: np.ndarray | None = None,
     ) -> None:
         """Take points of the picture; they are copied, and sent now or merged.
 
@@ -140,6 +144,7 @@ class TileOutbox:
         values : (n,), their losses; or (1 + metrics, n) with the metrics of the frame below.
         level, done, total, seconds_left : as in `Tile`; of merged ones the latest counts.
         frame : a newer head of the picture, to go with the next tile.
+        estimate : (total,), values for every point, of a frame with an estimate.
 
         Raises `InputError` or `ProtocolError` for what could not be sent, here rather than when an ack comes.
         """
@@ -150,7 +155,8 @@ class TileOutbox:
                 raise InputError("expected begin() before add()", "call begin with the picture's frame")
             if not self._attached or self._finished:
                 return
-            self._frame = frame or self._frame
+            if frame is not None:
+                self._frame, self._estimate = frame, _narrowed(estimate)
             pending = self._pending or _Pending([], [])
             if where.size:
                 pending.index.append(where)
@@ -230,7 +236,11 @@ class TileOutbox:
         index = np.concatenate([np.empty(0, np.int32), *pending.index])
         values = np.concatenate(pending.values, axis=1) if pending.values else np.empty((1, 0), np.float32)
         arrays = {"index": index, "loss": values[0]}
-        headers, buffers = pack({**arrays, "metrics": values[1:]} if len(values) > 1 else arrays)
+        if len(values) > 1:
+            arrays["metrics"] = values[1:]
+        if self._estimate is not None:
+            arrays["estimate"] = self._estimate
+        headers, buffers = pack(arrays)
         tile = Tile(
             id=self._id,
             run=self._run or 0,
@@ -245,7 +255,7 @@ class TileOutbox:
         self._outgoing.append((encode(tile), buffers))
         self._unacknowledged.add(self._seq)
         self._seq += 1
-        self._frame = self._pending = None
+        self._frame = self._estimate = self._pending = None
 
     def _forget(self, content: dict[str, Any]) -> None:
         """Count a message that was not sent; no ack can come for it."""
@@ -302,6 +312,14 @@ def _points(index: np.ndarray, values: np.ndarray, total: int) -> tuple[np.ndarr
         raise InputError(f"expected indices from 0 below {total}, got {where.min()} to {where.max()}", "check the grid")
     with np.errstate(over="ignore"):
         return where.astype(np.int32), loss.astype(np.float32)
+
+
+def _narrowed(estimate: np.ndarray | None) -> np.ndarray | None:
+    """A copy in the dtype of the wire, one value a point."""
+    if estimate is None:
+        return None
+    with np.errstate(over="ignore"):
+        return estimate.reshape(-1).astype(np.float32)
 
 
 def _check_frame(frame: Frame | None) -> None:

@@ -8,12 +8,16 @@ from collections.abc import Generator
 
 import numpy as np
 
+from landscape_widgets.compute.adaptive import AdaptiveGrid
 from landscape_widgets.compute.grid import GridEvaluator, GridState
 from landscape_widgets.compute.operators.base import SymmetricOperator
 from landscape_widgets.compute.slice_curvature import slice_curvature_steps
 from landscape_widgets.compute.stream import Stream, relabelled
 from landscape_widgets.errors import LandscapeError
 from landscape_widgets.results import Direction, SliceCurvature, Surface
+
+DRAWN = 0.05
+"""Held-out error up to which values between the computed points are drawn; above, they would show another surface."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,7 +32,7 @@ class Update:
 
 
 def picture_steps(
-    evaluator: GridEvaluator,
+    evaluator: AdaptiveGrid,
     operator: SymmetricOperator,
     plane: tuple[Direction, Direction],
     curvature: SliceCurvature | None,
@@ -49,15 +53,16 @@ def picture_steps(
     try:
         for surface in stream:
             first = surface.evaluations if first is None else first
-            yield Update(
-                curvature,
-                surface,
-                complete_level(evaluator, surface),
-                _seconds_left(surface, first, time.perf_counter() - started),
-                caution,
-            )
+            left = None if evaluator.error else _seconds_left(surface, first, time.perf_counter() - started)
+            yield Update(curvature, _drawable(surface), complete_level(evaluator, surface), left, caution)
     finally:
         stream.close()
+
+
+def _drawable(surface: Surface) -> Surface:
+    """Without an estimate too rough to be drawn."""
+    rough = surface.estimate is not None and not surface.estimate.error <= DRAWN and not surface.outcome.succeeded
+    return dataclasses.replace(surface, estimate=None) if rough else surface
 
 
 def _curvature(

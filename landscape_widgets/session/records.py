@@ -25,8 +25,9 @@ def records(session: Session, view: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every surface that is kept, of all planes, and the one under way as far as it is known.
 
     Each is `{settings, frame, code, loss, metrics, known}`: loss and metrics (one row each) as little-endian float32
-    bytes in C order, `known` as a byte a point; `code` draws it again, shown in the way `view`. Heads are made anew,
-    with what is known of each plane by now. On the scheduler's thread.
+    bytes in C order, `known` as a byte a point: where it is 0 the loss is an estimate, if the head names one.
+    `code` draws it again, shown in the way `view`. Heads are made anew, with what is known of each plane by now. On
+    the scheduler's thread.
 
     Cost: each direction is drawn once more; no forward pass.
     """
@@ -37,7 +38,7 @@ def records(session: Session, view: Mapping[str, Any]) -> list[dict[str, Any]]:
             continue
         directions = plane(pictures[0][0], session.sources, session.pairs)
         for settings, surface in pictures:
-            frame = _frame(session, kept, settings, directions)
+            frame = _frame(session, kept, settings, directions, surface)
             found.append(_portable(settings, frame, code_of(settings, view, session.sources), surface))
     return found
 
@@ -58,19 +59,25 @@ def _distinct(pairs: Iterable[tuple[PictureSettings, Surface]]) -> list[tuple[Pi
     return list(best.items())
 
 
-def _frame(session: Session, kept: Plane, settings: PictureSettings, directions: tuple[Direction, Direction]) -> Frame:
+def _frame(
+    session: Session,
+    kept: Plane,
+    settings: PictureSettings,
+    directions: tuple[Direction, Direction],
+    surface: Surface,
+) -> Frame:
     windows = [(window.lo, window.hi) for window in (settings.alpha_range, settings.beta_range)]
     evaluator = GridEvaluator(session.objective, directions, windows, settings.resolution)
     found = None
     if kept.curvature is not None:
         sample = session.slices.sample(common_scale(settings.alpha, settings.beta))
         found = verdict(kept.curvature, session.pairs, sample)
-    return make_frame(session.objective, evaluator, directions, kept.curvature, found, "", kept.tracks)
+    return make_frame(session.objective, evaluator, directions, kept.curvature, found, "", kept.tracks, surface=surface)
 
 
 def _portable(settings: PictureSettings, frame: Frame, code: str, surface: Surface) -> dict[str, Any]:
     metrics = np.array([surface.metrics[name] for name in frame.metrics], dtype=np.float64)
-    _, (loss, rows) = pack({"loss": surface.loss, "metrics": metrics})
+    _, (loss, rows) = pack({"loss": surface.filled, "metrics": metrics})
     return {
         "settings": encode(settings),
         "frame": encode(frame),
@@ -87,6 +94,7 @@ def code_of(settings: PictureSettings, view: Mapping[str, Any], sources: Sources
     values = {
         "extent": extent_of(settings.alpha_range, settings.beta_range),
         "resolution": settings.resolution,
+        "until": settings.until,
         "scale": scale_of(*axes),
         **view,
         "largest": sum(index >= 0 for index in sources.eigenpairs),

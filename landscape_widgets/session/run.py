@@ -8,27 +8,28 @@ import time
 
 import numpy as np
 
+from landscape_widgets.compute.adaptive import AdaptiveGrid
 from landscape_widgets.compute.directions import angle
-from landscape_widgets.compute.grid import GridEvaluator
 from landscape_widgets.errors import Outcome
 from landscape_widgets.protocol.messages import PictureSettings, Result, Track
-from landscape_widgets.results import Direction, SliceCurvature, Surface
+from landscape_widgets.results import Direction, Estimate, SliceCurvature, Surface
 
 
 @dataclasses.dataclass(eq=False)
 class Run:
-    """What is known of one picture; `sent` are the points that the page has."""
+    """What is known of one picture; `sent` are the points that the page has, `estimate` is what it draws between."""
 
     id: str
     number: int
     settings: PictureSettings
     note: str = ""
-    evaluator: GridEvaluator | None = None
+    evaluator: AdaptiveGrid | None = None
     plane: tuple[Direction, Direction] | None = None
     curvature: SliceCurvature | None = None
     surface: Surface | None = None
     tracks: tuple[Track, ...] = ()
     sent: np.ndarray | None = None
+    estimate: Estimate | None = None
     level: int = 0
     started: float = dataclasses.field(default_factory=time.perf_counter)
     caution: str = ""
@@ -43,6 +44,17 @@ class Run:
     def points(self) -> int:
         """Points of the full picture."""
         return self.settings.resolution**2
+
+    @property
+    def status(self) -> str:
+        """How far it is, or how it ended."""
+        surface = self.surface
+        if surface is None:
+            return ""
+        done, outcome = f"{surface.done:,} of {surface.total:,} points", surface.outcome
+        if outcome is Outcome.CONVERGED and surface.estimate is not None:
+            return f"{done} computed, the others {surface.estimate.words}"
+        return done if outcome is Outcome.RUNNING or outcome.succeeded else f"{done}, {outcome}"
 
     @property
     def words(self) -> str:

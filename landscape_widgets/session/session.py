@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape_widgets.compute.grid import GridEvaluator
-from landscape_widgets.compute.lanczos import Lanczos
+from landscape_widgets.compute.adaptive import AdaptiveGrid
 from landscape_widgets.compute.operators.hessian import HessianOperator
 from landscape_widgets.errors import LandscapeError, Outcome
 from landscape_widgets.protocol.messages import (
@@ -25,7 +24,7 @@ from landscape_widgets.protocol.messages import (
 )
 from landscape_widgets.results import Eigenpairs, SliceCurvature, Surface
 from landscape_widgets.session.dispatch import error_reply
-from landscape_widgets.session.eigen import MAX_PRODUCTS, EigenWork, pair_messages, pair_progress
+from landscape_widgets.session.eigen import EigenWork, lanczos_of, pair_messages, pair_progress
 from landscape_widgets.session.extras import CurveWork, QueueNotice, TrackWork
 from landscape_widgets.session.frames import make_frame
 from landscape_widgets.session.honesty import SliceWork, common_scale
@@ -64,7 +63,7 @@ class Session:
         self.operator = HessianOperator(self.objective)
         self.scheduler, self.outbox, self.listener = scheduler, outbox, listener
         self.eigen = EigenWork(
-            self._lanczos(tol, seed),
+            lanczos_of(self.operator, sources.eigenpairs, tol, seed),
             scheduler,
             self.key("eigenpairs"),
             moved=self._pairs_moved,
@@ -91,11 +90,6 @@ class Session:
     def pairs(self) -> Eigenpairs | None:
         """The eigenpairs, once computed."""
         return self.eigen.pairs
-
-    def _lanczos(self, tol: float, seed: int) -> Lanczos:
-        indices = self.sources.eigenpairs
-        largest = sum(index >= 0 for index in indices)
-        return Lanczos(self.operator, largest, len(indices) - largest, tol=tol, seed=seed, max_products=MAX_PRODUCTS)
 
     # ------------------------------------------------------------ requests
 
@@ -153,7 +147,7 @@ class Session:
             if run.ended:  # its request has had its end: what is shown again goes by another name
                 self._replays += 1
                 run.id = f"replay-{self._replays}"
-            self.outbox.begin(run.id, run.number, self._frame(run))
+            self.outbox.begin(run.id, run.number, **self._head(run))
             run.sent = None
             self._send_points(run, None)
             if run.ended:
@@ -222,11 +216,12 @@ class Session:
         settings, known = run.settings, self.planes.of(run.settings)
         try:
             run.plane = plane(settings, self.sources, self.pairs)
-            run.evaluator = GridEvaluator(
+            run.evaluator = AdaptiveGrid(
                 self.objective,
                 run.plane,
                 [(window.lo, window.hi) for window in (settings.alpha_range, settings.beta_range)],
                 settings.resolution,
+                error=settings.until,
                 reuse=[*(surface for _, surface in known.surfaces), *self._given],
                 executor=self._executor,
                 workers=WORKERS,
@@ -269,7 +264,7 @@ class Session:
                 self.listener.on_surface(run.surface, True)
         else:
             done = 0 if run.surface is None else run.surface.done
-            self.outbox.add(*NO_POINTS, run.level, done, run.points, frame=self._frame(run))
+            self.outbox.add(*NO_POINTS, run.level, done, run.points, **self._head(run))
 
     def _picture_moved(self, run: Run, update: Update) -> None:
         fresh_frame = (update.curvature is not None and run.curvature is None) or update.caution != run.caution
@@ -285,8 +280,7 @@ class Session:
         if update.level and self.picture_job is not None:
             self.picture_job.urgent = False  # the first picture stands: others may take turns
         self.listener.on_surface(update.surface, False)
-        surface = update.surface
-        self.listener.on_status(f"{surface.done:,} of {surface.total:,} points", surface.done / surface.total)
+        self.listener.on_status(run.status, update.surface.done / update.surface.total)
 
     def _send_points(self, run: Run, seconds_left: float | None) -> None:
         surface = run.surface
@@ -295,14 +289,15 @@ class Session:
             return
         index, values = newly_known(surface, run.sent)
         run.sent = surface.known
-        self.outbox.add(index, values, run.level, surface.done, surface.total, seconds_left)
+        head = {} if surface.estimate is run.estimate else self._head(run)
+        self.outbox.add(index, values, run.level, surface.done, surface.total, seconds_left, **head)
 
     def _picture_ended(self, run: Run, end: JobEnd[Update]) -> None:
-        run.ended = True
         if run.surface is not None:
             self.planes.of(run.settings).remember(run.settings, run.surface)
         if end.state == "failed":
             error = error_reply(end.error or RuntimeError("unknown"), run.id, "picture")
+            run.ended = True
             self._failed(error, after_tiles=run is self.run)
             return
         outcome = Outcome.CANCELLED
@@ -311,12 +306,13 @@ class Session:
         if run.surface is not None:
             run.surface = dataclasses.replace(run.surface, outcome=outcome)
         current = run is self.run
+        if current and run.surface is not None and run.surface.estimate is not None:
+            self._reframe(run)
+        run.ended = True
         (self.outbox.finish if current else self.outbox.post)(run.result(outcome))
         if current and run.surface is not None:
             self.listener.on_surface(run.surface, True)
-            done = f"{run.surface.done:,} of {run.surface.total:,} points"
-            text = done if outcome.succeeded else f"{done}, {outcome}"
-            self.listener.on_status(text, run.surface.done / run.surface.total)
+            self.listener.on_status(run.status, run.surface.done / run.surface.total)
             self._compare()
 
     def _failed(self, error: Error, *, after_tiles: bool = False) -> None:
@@ -330,12 +326,18 @@ class Session:
             raise LandscapeError("expected a picture, got none yet", "wait for the first one")
         return self._frame(self.run)
 
+    def _head(self, run: Run) -> dict[str, Any]:
+        """The head of a picture as the outbox takes it, with the values between its points where they are drawn."""
+        run.estimate = None if run.surface is None else run.surface.estimate
+        values = None if run.surface is None or run.estimate is None else run.surface.filled
+        return {"frame": self._frame(run), "estimate": values}
+
     def _frame(self, run: Run) -> Frame:
         assert run.plane is not None
         assert run.evaluator is not None
         found = self._verdict(run.curvature)
         about = (run.curvature, found, run.words, run.tracks, run.degrees)
-        return make_frame(self.objective, run.evaluator, run.plane, *about)
+        return make_frame(self.objective, run.evaluator, run.plane, *about, surface=run.surface)
 
     def _verdict(self, curvature: SliceCurvature | None) -> Verdict | None:
         sample = None if self.run is None else self.slices.sample(self._scale(self.run))

@@ -23,6 +23,7 @@ def explore(
     results: Any = (),
     extent: Any = 1.0,
     resolution: int = 49,
+    until: float = 0.0,
     scale: Any = "filter",
     seed: int = 0,
     view: str = "surface",
@@ -53,6 +54,8 @@ def explore(
     results : `Eigenpairs` and `Surface` computed before; checked against the objective, and not computed again.
     extent : half the width of both axes, in the unit of the scale; or (lo, hi); or one of these an axis.
     resolution : points an axis; 7, 13, 25, 49 and 97 nest.
+    until : 0 computes every point; 0.01 ends once the surface between them is known to 1 % of the drawn range, as
+        held-out points show (`AdaptiveGrid`), and the caption says so.
     scale : "filter" (relative to filter norms), "unit" (parameter distance) or "raw" (Gaussian steps; the own length
         of what was given); or a pair, one an axis.
     seed : of the α direction if random; β takes the next one.
@@ -79,6 +82,7 @@ def explore(
     state: dict[str, Any] = {
         "extent": extent,
         "resolution": resolution,
+        "until": until,
         "scale": scale,
         "seed": seed,
         "view": view,

@@ -13,7 +13,7 @@ import traitlets
 
 from landscape_widgets.errors import InputError, LandscapeError
 from landscape_widgets.protocol.codec import encode
-from landscape_widgets.protocol.limits import MAX_RESOLUTION, MIN_RESOLUTION
+from landscape_widgets.protocol.limits import MAX_RESOLUTION, MAX_UNTIL, MIN_RESOLUTION
 from landscape_widgets.protocol.messages import (
     AxisChoice,
     Cancel,
@@ -40,7 +40,7 @@ from landscape_widgets.widgets.library import bundle, loader
 
 _requests = itertools.count(1)
 
-PICTURE_TRAITS = ("extent", "resolution", "scale", "seed", "directions")
+PICTURE_TRAITS = ("extent", "resolution", "until", "scale", "seed", "directions")
 VIEW_TRAITS = ("view", "height", "colours")
 WORK = ("picture", "eigenpairs", "curves", "slices")
 
@@ -48,9 +48,9 @@ WORK = ("picture", "eigenpairs", "curves", "slices")
 class LandscapeExplorer(LandscapeWidget):
     """A loss surface over two directions, with controls; made by `explore`.
 
-    Its public state are plain traits, to observe and to link: `directions`, `extent`, `resolution`, `scale`,
-    `seed`, `view`, `height`, `colours`, `status`, `progress`, `surface`, `pairs`, `error`, `code`. Setting one of the
-    first five starts a new picture. Traits set by a running computation run their observers on the scheduler's thread.
+    Its public state are plain traits, to observe and to link: `directions`, `extent`, `resolution`, `until`,
+    `scale`, `seed`, `view`, `height`, `colours`, `status`, `progress`, `surface`, `pairs`, `error`, `code`. Setting one
+    of the first six starts a new picture. Traits set by a computation run their observers on the scheduler's thread.
     """
 
     _esm = loader("explorer")
@@ -65,6 +65,7 @@ class LandscapeExplorer(LandscapeWidget):
     colours = traitlets.Enum(("viridis", "cividis", "magma"), "viridis").tag(sync=True)
     extent: Any = traitlets.Any(1.0, help="1.0 is ±1 on both axes; (lo, hi); or one of these an axis").tag(sync=True)
     resolution = traitlets.Int(49, help="points an axis").tag(sync=True)
+    until = traitlets.Float(0.0, help="held-out error at which a picture ends; 0 computes every point").tag(sync=True)
     scale: Any = traitlets.Any("filter", help="normalisation of both axes, or a pair").tag(sync=True)
     seed = traitlets.Int(0, help="seed of the α direction; β takes the next one")
     directions = traitlets.Tuple(("random 0", "random 1"), help="what the two axes show")
@@ -84,7 +85,7 @@ class LandscapeExplorer(LandscapeWidget):
         super().__init__(
             title=title or objective.name,
             subtitle=f"{objective.size:,} parameters · {objective.loss_name}, {objective.samples:,} samples",
-            footer=f"{str(objective.dtype).removeprefix('torch.')} · every point evaluated exactly",
+            footer=_footer(objective, options.get("until", 0.0)),
             seed=seed,
             directions=tuple(describe_axis(axis) for axis in axes),
             **options,
@@ -203,7 +204,8 @@ class LandscapeExplorer(LandscapeWidget):
         self._applying = True
         try:
             self.extent = extent_of(settings.alpha_range, settings.beta_range)
-            self.resolution, self.scale = settings.resolution, scale_of(*self._axes)
+            self.resolution, self.until, self.scale = settings.resolution, settings.until, scale_of(*self._axes)
+            self.footer = _footer(self.objective, settings.until)
             self.directions = tuple(describe_axis(axis) for axis in self._axes)
             self.error = self._picture_error = None
             self._offer()
@@ -215,12 +217,13 @@ class LandscapeExplorer(LandscapeWidget):
         self.surface = surface
         if finished and self._session is not None:
             with np.errstate(over="ignore"):  # beyond float32 is infinite, which a page draws as no value
-                loss = surface.loss.astype("<f4")
+                loss = surface.filled.astype("<f4")
                 metrics = [array.astype("<f4") for array in surface.metrics.values()]
             self.picture = {
                 "frame": encode(self._session.frame()),
                 "loss": loss.tobytes(),
                 "metrics": np.array(metrics, "<f4").tobytes(),
+                "known": b"" if surface.estimate is None else surface.known.astype(np.uint8).tobytes(),
             }
 
     def on_pairs(self, pairs: Eigenpairs, finished: bool) -> None:
@@ -244,7 +247,7 @@ class LandscapeExplorer(LandscapeWidget):
 
     def _settings(self) -> PictureSettings:
         alpha, beta = self._axes
-        return PictureSettings(alpha, beta, *ranges_of(self.extent), int(self.resolution))
+        return PictureSettings(alpha, beta, *ranges_of(self.extent), int(self.resolution), float(self.until))
 
     def _offer(self) -> None:
         """Tell the page what may be chosen, what is chosen, and the code for it."""
@@ -257,7 +260,7 @@ class LandscapeExplorer(LandscapeWidget):
         view = {name: getattr(self, name) for name in VIEW_TRAITS}
         self.code = code_of(self._settings(), view, self._sources)
 
-    @traitlets.validate("extent", "scale", "resolution", "directions")
+    @traitlets.validate("extent", "scale", "resolution", "until", "directions")
     def _check_trait(self, proposal: Any) -> Any:
         """Refuse what cannot be, where it is set: the trait keeps its value. Directions become words."""
         name, value = proposal["trait"].name, proposal["value"]
@@ -267,6 +270,8 @@ class LandscapeExplorer(LandscapeWidget):
             scales_of(value)
         elif name == "resolution":
             _check_resolution(value)
+        elif name == "until":
+            _check_until(value)
         elif self._session is not None and not (self._applying and self._scheduler.on_own_thread):
             self._axes = _parse_pair(value, self.seed, scales_of(self.scale), self._sources)
             return tuple(describe_axis(axis) for axis in self._axes)
@@ -372,6 +377,18 @@ def _reseeded(axis: AxisChoice, seed: int) -> AxisChoice:
 
 def _rescaled(axis: AxisChoice, scale: Any) -> AxisChoice:
     return AxisChoice(axis.source, axis.seed, axis.index, scale)
+
+
+def _footer(objective: Objective, until: float) -> str:
+    points = "computed points exact, the others interpolated" if until else "every point evaluated exactly"
+    return f"{str(objective.dtype).removeprefix('torch.')} · {points}"
+
+
+def _check_until(until: float) -> None:
+    if not 0 <= until <= MAX_UNTIL:
+        raise InputError(
+            f"expected until from 0 (every point) to {MAX_UNTIL}, got {until!r}", "use 0.01 for one percent"
+        )
 
 
 def _check_resolution(resolution: Any) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -59,6 +60,10 @@ FRAME = m.Frame(
     ),
 )
 
+ESTIMATED = dataclasses.replace(
+    FRAME, estimate=m.EstimateInfo("interpolated, held-out error 0.4 %", "cubic spline of L through 7 × 7 points", 12)
+)
+
 ALPHA = m.AxisChoice(source="hessian", index=-1, scale="unit")
 BETA = m.AxisChoice(source="random", seed=3)
 PICTURE = m.PictureSettings(ALPHA, BETA, m.Range(-0.5, 0.5), m.Range(-0.25, 1.0), resolution=49)
@@ -77,6 +82,8 @@ def _tile(name: str, index: list[int], loss: list[float], **fields: Any) -> dict
     arrays = {"index": np.array(index, dtype=np.int64), "loss": np.array(loss, dtype=np.float64)}
     if fields.get("frame") is not None:
         arrays["metrics"] = np.arange(len(index), dtype=np.float64).reshape(1, -1)
+        if fields["frame"].estimate is not None:
+            arrays["estimate"] = np.linspace(0.0, 1.0, 49)
     headers, buffers = pack(arrays)
     defaults = {"id": "q1", "run": 2, "seq": 0, "level": 0, "done": len(index), "total": 49, "seconds_left": 1.5}
     tile = m.Tile(**{**defaults, "frame": None, **fields}, arrays=headers)
@@ -142,6 +149,7 @@ def cases() -> list[dict[str, Any]]:
     return [
         _tile("tile-with-frame", [0, 3, 24, 48], [1.5, nan, 0.1, infinite], frame=FRAME, level=0),
         _tile("tile", [1, 2], [2.25, -0.5], seq=1, level=3, done=6, seconds_left=None),
+        _tile("tile-with-estimate", [1], [2.0], frame=ESTIMATED, run=4),
         _tile("tile-of-no-points", [], [], frame=FRAME, run=3, done=0),
         _tile("tile-beyond-float32", [5], [1e300], seq=2, done=7),
         _case("progress", m.Progress("q2", "eigenpairs", "Lanczos step 12", 12, None, infinite, pairs)),

@@ -124,6 +124,7 @@ export class ReplayModel implements WidgetModel {
     const pick = (values: Float32Array) => Float32Array.from(index, (at) => values[at] as number);
     const metrics = Float32Array.from(picture.metrics.flatMap((row) => [...pick(row)]));
     const [done, total] = [doneOf(picture), known.length];
+    const estimated = frame.estimate !== null;
     this.#reply(
       {
         ...{ kind: "tile", id, run: this.#runs, seq: 0, seconds_left: null },
@@ -132,11 +133,12 @@ export class ReplayModel implements WidgetModel {
           { name: "index", dtype: "int32", shape: [index.length] },
           { name: "loss", dtype: "float32", shape: [index.length] },
           { name: "metrics", dtype: "float32", shape: [picture.metrics.length, index.length] },
+          ...(estimated ? [{ name: "estimate", dtype: "float32", shape: [total] } as const] : []),
         ],
       },
-      [index, pick(picture.loss), metrics],
+      [index, pick(picture.loss), metrics, ...(estimated ? [picture.loss] : [])],
     );
-    this.#end(id, "picture", done < total ? "incomplete" : "complete");
+    this.#end(id, "picture", estimated ? "converged" : done < total ? "incomplete" : "complete");
   }
 
   #curves(id: string, settings: CurveSettings): void {

@@ -11,6 +11,7 @@ export interface Recorded {
   readonly frame: Frame;
   /** Python code that draws it again. */
   readonly code: string;
+  /** Computed, or estimated where the frame names an estimate. */
   readonly loss: Float32Array;
   /** One a name in `frame.metrics`, laid out like `loss`. */
   readonly metrics: readonly Float32Array[];
@@ -90,14 +91,24 @@ export function nested(record: Recorded, resolution: number): Recorded | null {
     [...level.rows].flatMap((row) => [...level.columns].map((column) => row * width + column)),
   );
   const pick = (values: Float32Array) => Float32Array.from(places, (at) => values[at] as number);
+  const known = Uint8Array.from(places, (at) => record.known[at] as number);
+  const exact = known.every((one) => one === 1);
   return {
     settings: { ...settings, resolution },
-    frame: coarser(frame, level),
+    frame: exact ? withoutEstimate(coarser(frame, level)) : coarser(frame, level),
     code: record.code,
     loss: pick(record.loss),
     metrics: record.metrics.map(pick),
-    known: Uint8Array.from(places, (at) => record.known[at] as number),
+    known,
   };
+}
+
+/** A level that is known everywhere needs no estimate, whatever the finer picture says of itself. */
+function withoutEstimate(frame: Frame): Frame {
+  const caption = frame.caption
+    .replace("points, each computed one an", "points, each an")
+    .replace(/ [\d,]+ of [\d,]+ points computed, .*? held out\)\./, "");
+  return { ...frame, caption, estimate: null };
 }
 
 function coarser(frame: Frame, { which, columns, rows }: Level): Frame {

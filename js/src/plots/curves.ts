@@ -30,7 +30,7 @@ export interface CurveSet {
   readonly caption: string;
 }
 
-interface Curve extends Pick<Cut, "at" | "loss"> {
+interface Curve extends Pick<Cut, "at" | "loss" | "exact"> {
   readonly name: string;
   readonly colour: string;
   readonly dash: string;
@@ -47,7 +47,13 @@ export function curvesFigure(scene: Scene): Figure {
     ...curves.flatMap((curve) => [...parabola(curve, scene.scale), line(curve, scene.scale)]),
   ];
   const { points } = scene;
-  const more = [points.done, points.level, points.frame.preview, ...identity(scene.curves)];
+  const more = [
+    points.done,
+    points.level,
+    points.estimate !== null,
+    points.frame.preview,
+    ...identity(scene.curves),
+  ];
   const key = keyOf("curves", { ...scene, heights }, ...more);
   return { key, data, layout: layoutOf(scene, heights), values: [], threeD: false, plane: null };
 }
@@ -95,6 +101,7 @@ function further(scene: Scene): Curve[] {
     .map(({ info, k }, i) => ({
       at,
       loss: [...set.loss.subarray(k * at.length, (k + 1) * at.length)],
+      exact: at.map(() => true),
       name: `${info.label.replaceAll("λ_", "λ")}${unitOf(scene, info)}`,
       colour: more[i % more.length] as string,
       dash: DASHES[(i + Math.floor(i / more.length)) % DASHES.length] as string,
@@ -140,19 +147,21 @@ function title(scene: Scene): string {
 }
 
 function line(curve: Curve, scale: HeightScale): Attributes {
+  const dots = curve.exact.filter(Boolean).length;
   return {
     type: "scatter",
-    mode: curve.at.length <= 27 && curve.dash === "solid" ? "lines+markers" : "lines",
+    mode: dots <= 27 && curve.dash === "solid" ? "lines+markers" : "lines",
     name: plain(curve.name),
     x: curve.at,
     y: curve.loss.map((value) => height(value, scale)),
     text: curve.loss.map(
-      (value, i) => `${plain(curve.name)}<br>${number(curve.at[i])}<br>loss ${said(value)}`,
+      (value, i) =>
+        `${plain(curve.name)}<br>${number(curve.at[i])}<br>loss ${curve.exact[i] ? "" : "≈ "}${said(value)}`,
     ),
     hoverinfo: "text",
     connectgaps: false,
     line: { color: curve.colour, width: 2.5, dash: curve.dash },
-    marker: { color: curve.colour, size: 5 },
+    marker: { color: curve.colour, size: curve.exact.map((computed) => (computed ? 5 : 0)) },
   };
 }
 

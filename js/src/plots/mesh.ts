@@ -13,8 +13,11 @@ export interface Mesh {
   readonly losses: Float32Array;
   /** One a name in `frame.metrics`, laid out like z: only where a point is exact. */
   readonly metrics: readonly Float32Array[];
-  /** "quadratic": the model from the centre; "exact": a complete level; "refining": the next one, partly interpolated. */
-  readonly stage: "quadratic" | "refining" | "exact";
+  /**
+   * "quadratic": the model from the centre; "exact": a complete level; "refining": the next one, partly interpolated;
+   * "estimated": every point, by the kernel's estimate where it is not exact.
+   */
+  readonly stage: "quadratic" | "refining" | "estimated" | "exact";
   /** Number of the finest complete level in `frame.levels`, -1 for the quadratic model. */
   readonly level: number;
 }
@@ -25,6 +28,8 @@ export interface Points {
   readonly known: Uint8Array;
   /** One a name in `frame.metrics`, laid out like `values`. */
   readonly metrics: readonly Float32Array[];
+  /** Values for every point, exact where they were known then, or null. */
+  readonly estimate: Float32Array | null;
   /** Points an axis of the finest complete level, 0 where there is none. */
   readonly level: number;
   readonly done: number;
@@ -35,6 +40,8 @@ const PREVIEW_POINTS = 25;
 /** The mesh to draw now, or null while there is nothing to show. */
 export function meshOf(points: Points): Mesh | null {
   const which = completeLevel(points);
+  if (points.estimate !== null && which < points.frame.levels.length - 1)
+    return estimatedMesh(points, points.estimate, which);
   if (which < 0) return quadraticMesh(points.frame);
   const coarse = levelGrid(points, which);
   const last = which === points.frame.levels.length - 1;
@@ -136,6 +143,16 @@ function refiningMesh(points: Points, coarse: Grid, fine: Grid, level: number): 
   return mesh;
 }
 
+function estimatedMesh(points: Points, estimate: Float32Array, level: number): Mesh {
+  const every = levelGrid(points, points.frame.levels.length - 1);
+  const mesh = emptyMesh(points, every, "estimated", level);
+  copyKnown(points, every, mesh);
+  estimate.forEach((value, at) => {
+    if (mesh.exact[at] !== 1) mesh.z[at] = mesh.losses[at] = drawable(value);
+  });
+  return mesh;
+}
+
 function blend(values: Float32Array, from: number, to: number, part: number): number {
   const start = values[from] as number;
   return part === 0 ? start : start + part * ((values[to] as number) - start);
@@ -184,26 +201,30 @@ export function rowsOf(z: Float32Array, width: number): Float32Array[] {
 export interface Cut {
   readonly at: readonly number[];
   readonly loss: readonly number[];
+  /** Whether each was computed; the others are estimates. */
+  readonly exact: readonly boolean[];
   readonly across: number;
 }
 
 /**
- * The known values along the row (alpha) or column (beta) nearest to the model, NaN where a value is a hole.
+ * The known values, and estimates where there are any, along the row (alpha) or column (beta) nearest to the model, NaN where a value is a hole.
  * Only rows of the finest complete level are considered: another would be nearly empty until the end.
  */
 export function cutOf(points: Points, along: "alpha" | "beta"): Cut {
-  const { frame, values, known } = points;
+  const { frame, values, known, estimate } = points;
   const [other, width] = [along === "alpha" ? "beta" : "alpha", frame.alpha.points] as const;
   const axis = coordinates(frame[along]);
   const { index, across } = nearest(points, other);
-  const [at, loss]: [number[], number[]] = [[], []];
+  const [at, loss, exact]: [number[], number[], boolean[]] = [[], [], []];
   axis.forEach((position, i) => {
     const from = along === "alpha" ? index * width + i : i * width + index;
-    if (known[from] !== 1) return;
+    const computed = known[from] === 1;
+    if (!computed && estimate === null) return;
     at.push(position);
-    loss.push(drawable(values[from] as number));
+    loss.push(drawable((computed ? values : (estimate ?? values))[from] as number));
+    exact.push(computed);
   });
-  return { at, loss, across };
+  return { at, loss, exact, across };
 }
 
 function nearest(points: Points, axis: "alpha" | "beta"): { index: number; across: number } {

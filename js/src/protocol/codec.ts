@@ -71,6 +71,11 @@ function checkTile(tile: Tile, arrays: Arrays): void {
   if (metrics !== undefined && (index.length === 0 ? metrics.length > 0 : metrics.length % index.length > 0))
     fail(`metrics of ${index.length} points`, metrics.length);
   if (tile.frame !== null) checkFrame(tile.frame);
+  if (tile.frame?.estimate != null) {
+    const values = floats(arrays, "estimate").length;
+    const expected = tile.frame.alpha.points * tile.frame.beta.points;
+    if (values !== expected) fail(`an estimate of ${expected} points`, values);
+  }
 }
 
 function checkCurves({ curves }: Curves, arrays: Arrays): void {

@@ -66,6 +66,11 @@ export function span(range: Range): string {
   return `${end(range.lo)} … ${end(range.hi)}`;
 }
 
+/** A part in percent: 0.4 %. */
+export function percent(part: number): string {
+  return `${number(100 * part, 2)} %`;
+}
+
 export function count(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }

@@ -73,6 +73,7 @@ export interface PictureSettings {
   readonly alpha_range: Range;
   readonly beta_range: Range;
   readonly resolution: number;
+  readonly until: number;
 }
 
 /** Cuts through the model: one along each choice, and a band over `seeds` random directions of a scale. */
@@ -200,6 +201,13 @@ export interface Track {
   readonly shown: string;
 }
 
+/** What is said of the values between the computed points: `words` with their held-out error, how they were got. */
+export interface EstimateInfo {
+  readonly words: string;
+  readonly method: string;
+  readonly held_out: number;
+}
+
 /** The head of a picture, sent with its first tile and on replay. */
 export interface Frame {
   readonly alpha: AxisInfo;
@@ -213,6 +221,7 @@ export interface Frame {
   readonly caption: string;
   readonly metrics: readonly string[];
   readonly tracks: readonly Track[];
+  readonly estimate: EstimateInfo | null;
 }
 
 /** Points of the picture: buffers "index" (n,) (flat, row-major: j * alpha.points + i), "loss" (n,), and, where */
@@ -578,6 +587,7 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     alpha_range: { is: "message", name: "Range" },
     beta_range: { is: "message", name: "Range" },
     resolution: { is: "whole" },
+    until: { is: "number", absent: 0.0 },
   },
   CurveSettings: {
     choices: { is: "list", of: { is: "message", name: "AxisChoice" } },
@@ -676,6 +686,11 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     loss: { is: "list", of: { is: "number", nullable: true } },
     shown: { is: "text" },
   },
+  EstimateInfo: {
+    words: { is: "text" },
+    method: { is: "text" },
+    held_out: { is: "whole" },
+  },
   Frame: {
     alpha: { is: "message", name: "AxisInfo" },
     beta: { is: "message", name: "AxisInfo" },
@@ -688,6 +703,7 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     caption: { is: "text" },
     metrics: { is: "list", of: { is: "text" }, absent: [] },
     tracks: { is: "list", of: { is: "message", name: "Track" }, absent: [] },
+    estimate: { is: "message", name: "EstimateInfo", nullable: true, absent: null },
   },
   Tile: {
     id: { is: "text" },

@@ -4,6 +4,7 @@ import { type AxisCommit, axisControl } from "../../controls/axis";
 import { centreTable, verdictBox } from "../../controls/centre";
 import { checks } from "../../controls/checks";
 import { h, say, show } from "../../controls/dom";
+import { pointsControl } from "../../controls/points";
 import { segmented } from "../../controls/segmented";
 import { slider } from "../../controls/slider";
 import { windowControl } from "../../controls/window";
@@ -40,6 +41,7 @@ export function column(session: Session, signal: AbortSignal): Column {
       parts.window.set(settings.alpha_range, settings.beta_range);
       parts.window.setUndo(session.zoomed);
       parts.resolution.set(settings.resolution);
+      parts.points.set(settings.until);
       parts.extra.set(besides(options.sources, settings), cuts.extra);
       parts.band.set(bandOf(cuts));
       show(curves, view.view === "curves" && state.link !== "saved");
@@ -85,11 +87,12 @@ function build(session: Session, signal: AbortSignal) {
     (value) => session.commit({ ...session.settings, resolution: value }),
     signal,
   );
+  const points = pointsControl((until) => session.commit({ ...session.settings, until }), signal);
   const extra = checks("Further directions", MOST_CUTS, (chosen) => session.cut({ extra: chosen }), signal);
   const band = segmented("Random band", BANDS, (value) => session.cut({ seeds: Number(value) }), signal);
   return {
-    ...{ alpha, beta, window, resolution, extra, band },
-    all: [alpha, beta, window, resolution, extra, band],
+    ...{ alpha, beta, window, resolution, points, extra, band },
+    all: [alpha, beta, window, resolution, points, extra, band],
     angle: h("p", { class: "lw-angle lw-muted" }),
     centre: centreTable(),
     verdict: verdictBox(),
@@ -110,7 +113,11 @@ function arrange(parts: Parts): { element: HTMLElement; curves: HTMLElement } {
     { class: "lw-column" },
     section("Directions", parts.alpha.element, parts.beta.element, parts.angle),
     curves,
-    section("Window", h("div", { class: "lw-sliders" }, parts.window.element, parts.resolution.element)),
+    section(
+      "Window",
+      h("div", { class: "lw-sliders" }, parts.window.element, parts.resolution.element),
+      parts.points.element,
+    ),
     section("At the centre", parts.centre.element),
     parts.verdict.element,
   );

@@ -79,13 +79,14 @@ function readRange(value: unknown): Range {
 }
 
 export function readSettings(model: WidgetModel): PictureSettings {
-  const { alpha, beta, alpha_range, beta_range, resolution } = fields(model.get("settings"));
+  const { alpha, beta, alpha_range, beta_range, resolution, until } = fields(model.get("settings"));
   return {
     alpha: readAxis(alpha, 0),
     beta: readAxis(beta, 1),
     alpha_range: readRange(alpha_range),
     beta_range: readRange(beta_range),
     resolution: typeof resolution === "number" && resolution > 0 ? resolution : 49,
+    until: typeof until === "number" && until > 0 ? until : 0,
   };
 }
 

@@ -25,6 +25,8 @@ export interface Picture {
   readonly known: Uint8Array;
   /** One a name in `frame.metrics`, laid out like `values`. */
   readonly metrics: readonly Float32Array[];
+  /** Values for every point, exact where known, of a frame with an estimate. */
+  readonly estimate: Float32Array | null;
   readonly level: number;
   readonly done: number;
   readonly total: number;
@@ -179,6 +181,7 @@ function blank(tile: Tile, frame: Frame): Picture {
     values: new Float32Array(size).fill(Number.NaN),
     known: new Uint8Array(size),
     metrics: frame.metrics.map(() => new Float32Array(size).fill(Number.NaN)),
+    estimate: null,
     level: 0,
     done: 0,
     total: tile.total,
@@ -197,12 +200,17 @@ function extend(picture: Picture, tile: Tile, arrays: Arrays): Picture {
     values: placed(picture.values, index, arrays.get("loss") as Float32Array),
     known,
     metrics: picture.metrics.map((metric, k) => placed(metric, index, rows[k] ?? new Float32Array())),
+    estimate: tile.frame === null ? picture.estimate : estimateOf(tile.frame, arrays),
     seq: tile.seq,
     level: Math.max(picture.level, tile.level),
     done: Math.max(picture.done, tile.done),
     total: tile.total,
     secondsLeft: tile.seconds_left,
   };
+}
+
+function estimateOf(frame: Frame, arrays: Arrays): Float32Array | null {
+  return frame.estimate === null ? null : (arrays.get("estimate") as Float32Array);
 }
 
 /** A copy with the fresh values in their places; what is missing among them is not known. */
@@ -267,7 +275,7 @@ function noteResult(state: ExplorerState, result: Result): ExplorerState {
   if (result.id === state.curvesId) return { ...next, curvesStage: null, curvesEnd: result };
   if (result.purpose !== "picture" || state.picture === null || result.id !== state.picture.id) return next;
   const picture = { ...state.picture, end: result, secondsLeft: null };
-  const succeeded = picture.done >= picture.total;
+  const succeeded = picture.done >= picture.total || result.outcome === "converged";
   return {
     ...next,
     picture,
@@ -305,21 +313,24 @@ function noteError(state: ExplorerState, failure: Failure): ExplorerState {
 /** The picture kept in a saved notebook, or null where there is none; throws a ProtocolError where it is unreadable. */
 export function savedPicture(trait: unknown): Picture | null {
   if (typeof trait !== "object" || trait === null) return null;
-  const source = trait as { frame?: unknown; loss?: unknown; metrics?: unknown };
+  const source = trait as { frame?: unknown; loss?: unknown; metrics?: unknown; known?: unknown };
   if (source.frame === undefined || source.loss === undefined) return null;
   const frame = readFrame(source.frame);
   const total = coordinates(frame.alpha).length * coordinates(frame.beta).length;
   const metrics = savedRows(source.metrics, total, frame.metrics.length);
+  const values = savedRows(source.loss, total, 1)[0] as Float32Array;
+  const known = savedMask(source.known, total);
   return {
     id: "",
     run: -1,
     seq: 0,
     frame,
-    values: savedRows(source.loss, total, 1)[0] as Float32Array,
-    known: new Uint8Array(total).fill(1),
+    values,
+    known,
     metrics,
+    estimate: frame.estimate === null ? null : values,
     level: frame.levels.at(-1) ?? 0,
-    done: total,
+    done: known.reduce((sum, one) => sum + one, 0),
     total,
     secondsLeft: null,
     end: null,
@@ -335,6 +346,12 @@ function savedRows(bytes: unknown, width: number, rows: number): Float32Array[] 
   if (values.length !== rows * width)
     throw new Error(`the saved picture has ${values.length} values, expected ${rows * width}`);
   return Array.from({ length: rows }, (_, k) => values.subarray(k * width, (k + 1) * width));
+}
+
+/** A byte a point; without them every point was computed. */
+function savedMask(bytes: unknown, total: number): Uint8Array {
+  const given = bytes === undefined || bytes === null ? new ArrayBuffer() : bytesOf(bytes as DataView);
+  return given.byteLength === total ? new Uint8Array(given) : new Uint8Array(total).fill(1);
 }
 
 /** The state of a reopened notebook, until a kernel answers. */

@@ -17,11 +17,18 @@ export function pillText(state: ExplorerState, mesh: Mesh | null, heights: Heigh
   if (heights === null) return nothingToDraw(mesh);
   const size = (level: number) => sizeOf(state.picture as Picture, level);
   if (mesh.stage === "quadratic") return "quadratic preview";
-  const { levels } = state.picture.frame;
-  const next = levels[mesh.level + 1];
+  const { levels, estimate } = state.picture.frame;
+  if (mesh.stage === "estimated" && estimate !== null)
+    return [estimate.words, ...refining(state, levels[mesh.level + 1], size), ...holesText(heights)].join(
+      " · ",
+    );
   const exact = `${size(levels[mesh.level] ?? 0)} exact`;
-  const parts = next !== undefined && drawing(state) ? [exact, `refining to ${size(next)}`] : [exact];
+  const parts = [exact, ...refining(state, levels[mesh.level + 1], size)];
   return [...parts, ...holesText(heights)].join(" · ");
+}
+
+function refining(state: ExplorerState, next: number | undefined, size: (level: number) => string): string[] {
+  return next !== undefined && drawing(state) ? [`refining to ${size(next)}`] : [];
 }
 
 function nothingToDraw(mesh: Mesh): string {
@@ -70,6 +77,7 @@ export function pictureJob(state: ExplorerState): Job {
   const points = count(picture.total);
   if (picture.done >= picture.total) return idle(`${points} points${spent(picture)}`);
   const progress = `${count(picture.done)} of ${points} points`;
+  if (picture.end?.outcome === "converged") return idle(`${progress} computed${spent(picture)}`);
   if (picture.end !== null) return idle(`${picture.end.outcome} at ${progress}`);
   const left = picture.secondsLeft === null ? "" : ` · ${remaining(picture.secondsLeft)}`;
   const part = picture.done / picture.total;
