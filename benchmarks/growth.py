@@ -152,19 +152,19 @@ def main() -> None:
     if asked.child:
         print(json.dumps(measured_child(asked.child)))
         return
-    load = os.getloadavg()[0]
+    load, page = os.getloadavg()[0], asked.output.absolute()
     head = [
         "# How cost grows",
         "",
         f"Written by `make growth`. {os.cpu_count()} cores, {processor()}, torch {torch.__version__}, one thread; "
         f"load average {load:.1f} before.",
     ]
-    replace_part(asked.output, "growth", head)
+    replace_part(page, "growth", head)
     if "points" in asked.parts:
-        replace_part(asked.output, "points", point_lines((3, 5) if asked.tiny else WIDTHS))
+        replace_part(page, "points", point_lines((3, 5) if asked.tiny else WIDTHS))
     if "trajectory" in asked.parts:
         path = (20, (8, 6, 4)) if asked.tiny else (CHECKPOINTS, WIDEST)
-        replace_part(asked.output, "trajectory", trajectory_lines(*path))
+        replace_part(page, "trajectory", trajectory_lines(*path))
 
 
 if __name__ == "__main__":
