@@ -13,8 +13,10 @@ import torch
 from torch import nn
 
 from landscape_widgets.compute.objective import Objective
+from landscape_widgets.compute.operators.base import SymmetricOperator
 from landscape_widgets.compute.operators.gauss_newton import GaussNewtonOperator
 from landscape_widgets.compute.operators.hessian import HessianOperator
+from landscape_widgets.compute.torch_state import math_attention
 
 REPEATS = 9
 
@@ -41,7 +43,7 @@ class Transformer(nn.Module):
 
 
 def cases() -> dict[str, tuple[nn.Module, tuple[torch.Tensor, torch.Tensor]]]:
-    """Three models with data."""
+    """Four models with data."""
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     widths = (64, 256, 256, 64, 10)
@@ -50,6 +52,12 @@ def cases() -> dict[str, tuple[nn.Module, tuple[torch.Tensor, torch.Tensor]]]:
         *(convolution(*shape) for shape in ((3, 16), (16, 16), (16, 32, 2), (32, 32))),
         nn.Flatten(),
         nn.Linear(32 * 256, 10),
+    )
+
+    lenet = nn.Sequential(
+        *(nn.Conv2d(1, 32, 5, padding=2), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 64, 5, padding=2), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(64 * 49, 48), nn.ReLU(), nn.Linear(48, 10)),
     )
 
     def normal(*shape: int) -> torch.Tensor:
@@ -61,6 +69,7 @@ def cases() -> dict[str, tuple[nn.Module, tuple[torch.Tensor, torch.Tensor]]]:
     return {
         "MLP, N=1797": (nn.Sequential(*layers[:-1]), (normal(1797, 64), classes(10, 1797))),
         "conv + BatchNorm, N=64": (net, (normal(64, 3, 32, 32), classes(10, 64))),
+        "LeNet + BatchNorm, N=128": (lenet, (normal(128, 1, 28, 28), classes(10, 128))),
         "transformer, 64 x 32 tokens": (Transformer(), (classes(64, 64, 32), classes(64, 64))),
     }
 
@@ -81,25 +90,41 @@ def ratios(tasks: dict[str, Callable[[], Any]]) -> dict[str, float]:
     }
 
 
+def alone(objective: Objective, vector: torch.Tensor) -> Callable[[], Any]:
+    """The floor: one `autograd.grad` over a graph kept on the unchanged model, and nothing else."""
+    replica, batch = objective.own_replica(), objective.batches.first
+    with math_attention():
+        loss, _ = objective.forward(replica, batch)
+        gradients = torch.autograd.grad(loss, replica.parameters, create_graph=True)
+    pieces = objective.layout.split(vector)
+    return lambda: torch.autograd.grad(gradients, replica.parameters, pieces, retain_graph=True)
+
+
 def products(objective: Objective) -> dict[str, Callable[[], Any]]:
-    """A gradient, then a product of H and of G with graphs kept, then without."""
+    """A gradient, then the columns of the table."""
     vector = torch.randn(objective.size, generator=torch.Generator().manual_seed(1))
-    operators = [
-        kind(objective, graph_memory=memory) for memory in (2**30, 0) for kind in (HessianOperator, GaussNewtonOperator)
-    ]
-    tasks = {str(place): functools.partial(own.__matmul__, vector) for place, own in enumerate(operators)}
-    return {"gradient": objective.gradient, **tasks}
+    operators: dict[str, SymmetricOperator] = {
+        "H, graph kept": HessianOperator(objective),
+        "H, nothing folded": HessianOperator(objective, fold=False),
+        "G, graph kept": GaussNewtonOperator(objective),
+        "H, built anew": HessianOperator(objective, graph_memory=0),
+        "G, built anew": GaussNewtonOperator(objective, graph_memory=0),
+    }
+    tasks = {name: functools.partial(own.__matmul__, vector) for name, own in operators.items()}
+    return {"gradient": objective.gradient, "autograd alone": alone(objective, vector), **tasks}
 
 
 def main() -> None:
     """Print the table."""
     torch.set_num_threads(1)
-    print("| model | parameters | H, graph kept | G, graph kept | H, built anew | G, built anew |")
-    print("|---|---|---|---|---|---|")
-    for name, (model, data) in cases().items():
-        objective = Objective(model.eval(), nn.CrossEntropyLoss(), data)
-        found = list(ratios(products(objective)).values())[1:]
-        print(f"| {name} | {objective.size:,} | " + " | ".join(f"{ratio:.2f}" for ratio in found) + " |")
+    for place, (name, (model, data)) in enumerate(cases().items()):
+        objective = Objective(model.eval(), nn.CrossEntropyLoss(), data, batch_size=len(data[0]))
+        found = ratios(products(objective))
+        if not place:
+            header = ["model", "parameters", *list(found)[1:]]
+            print("| " + " | ".join(header) + " |\n|" + "---|" * len(header))
+        cells = [f"{ratio:.2f}" for ratio in list(found.values())[1:]]
+        print("| " + " | ".join([name, f"{objective.size:,}", *cells]) + " |", flush=True)
 
 
 if __name__ == "__main__":

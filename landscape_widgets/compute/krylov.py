@@ -172,21 +172,21 @@ class KrylovSpace:
         if state.fresh:
             self._draw()
         image = yield from self.product(self._row(state.count))
-        image, overlaps = self._recurrence(image)
-        before = length(image)
+        following, overlaps = self._recurrence(image)
+        before = length(following)
         if not math.isfinite(before):
             return Outcome.NOT_FINITE
-        corrections = self._orthogonalize(image, state.count + 1)
-        after = length(image)
+        corrections = self._orthogonalize(following, state.count + 1)
+        after = length(following)
         if after < DROP * before:
-            corrections += self._orthogonalize(image, state.count + 1)
-            after = length(image)
+            corrections += self._orthogonalize(following, state.count + 1)
+            after = length(following)
         overlaps += corrections
         state.scale = max(state.scale, float(np.abs(overlaps).max()))
         if np.abs(corrections[:-1]).max(initial=0.0) > self._eps**0.5 * state.scale:
             return Outcome.BREAKDOWN
         self._append(overlaps)
-        self._set_next(image, after)
+        self._set_next(following, after)
         return None
 
     def ritz(self, largest: int, smallest: int) -> Ritz:
@@ -230,14 +230,14 @@ class KrylovSpace:
                 left = length(vector)
                 vector /= left
             if left > 0.5:
-                self._store(state.count, vector)
+                self._room(state.count).copy_(vector)
                 state.coupling = np.zeros(state.count)
                 state.fresh = False
                 return
         raise FloatingPointError("no vector outside the Krylov space found in five draws")
 
     def _recurrence(self, image: Tensor) -> tuple[Tensor, np.ndarray]:
-        """Hq less what the recurrence knows to lie in the space, a new vector, and the overlaps it took off.
+        """Hq less what the recurrence knows to lie in the space, in the next row, and the overlaps it took off.
 
         Large overlaps go first, with q itself and with its neighbours in T, so that what one pass over the whole
         basis then takes off is rounding, and one pass is enough: as two passes, at half their cost.
@@ -247,10 +247,10 @@ class KrylovSpace:
         state = self.state
         vector = self._row(state.count)
         own = float(self._overlaps(vector[None], image)[0])
-        image = torch.sub(image, vector, alpha=own)
+        following = torch.sub(image, vector, alpha=own, out=self._room(state.count + 1))
         for index in np.flatnonzero(state.coupling).tolist():
-            image.sub_(self._row(index), alpha=float(state.coupling[index]))
-        return image, np.append(state.coupling, own)
+            following.sub_(self._row(index), alpha=float(state.coupling[index]))
+        return following, np.append(state.coupling, own)
 
     def _orthogonalize(self, vector: Tensor, count: int) -> np.ndarray:
         """One Gram-Schmidt pass in place, against the locked rows and the first `count` basis vectors."""
@@ -286,14 +286,14 @@ class KrylovSpace:
         state.projected, state.count = grown, count + 1
 
     def _set_next(self, remainder: Tensor, left: float) -> None:
-        """Normalise what is left of the image, of that length, into the next basis vector, or ask for a fresh one."""
+        """Make what is left of the image, of that length, the next basis vector, or ask for a fresh one."""
         state = self.state
         state.coupling = np.zeros(state.count)
         if self.exhausted or left <= 10 * self._eps * state.scale:
             state.fresh = True
             return
         state.coupling[-1] = left
-        self._store(state.count, remainder.div_(left))
+        remainder.div_(left)
 
     def _restart(self, largest: int, smallest: int) -> None:
         """Keep the best half of the Ritz vectors from both ends, and the next vector."""
@@ -305,7 +305,7 @@ class KrylovSpace:
         coupling = state.coupling @ kept.coefficients
         self._rotate(kept.coefficients)
         if not state.fresh:
-            self._store(len(kept.values), self._row(state.count))
+            self._row(len(kept.values)).copy_(self._row(state.count))
         state.count = len(kept.values)
         state.projected, state.coupling = np.diag(kept.values), coupling
 
@@ -320,7 +320,8 @@ class KrylovSpace:
     def _row(self, index: int) -> Tensor:
         return self.state.chunks[index // CHUNK][index % CHUNK]
 
-    def _store(self, index: int, vector: Tensor) -> None:
+    def _room(self, index: int) -> Tensor:
+        """The row of a basis vector, in memory made for it where there is none yet."""
         chunks, (place, row) = self.state.chunks, divmod(index, CHUNK)
         held = len(chunks[place]) if place < len(chunks) else 0
         if row >= held:  # a new chunk, or one of a checkpoint made with a smaller basis
@@ -330,7 +331,7 @@ class KrylovSpace:
             for old in chunks[place:]:
                 grown[: len(old)] = old
             chunks[place:] = [grown]
-        chunks[place][row].copy_(vector)
+        return self._row(index)
 
     def _used(self, count: int) -> list[tuple[int, Tensor]]:
         """The first `count` basis vectors, chunk by chunk, each with the index of its first."""
