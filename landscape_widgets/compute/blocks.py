@@ -35,6 +35,7 @@ class BlockEvaluator:
     executor : runs the blocks; its workers share this process's memory.
     workers : blocks under way at a time.
     plan : shortcuts of the forward pass; None: the plain pass.
+    idle : evaluators of an earlier block evaluator of the same three, to go on with; kept up to date.
     """
 
     def __init__(
@@ -44,10 +45,11 @@ class BlockEvaluator:
         executor: concurrent.futures.Executor,
         workers: int,
         plan: FastPlan | None = None,
+        idle: list[PointEvaluator] | None = None,
     ) -> None:
         self._objective, self._directions, self._plan = objective, directions, plan
         self._executor, self._workers = executor, workers
-        self._idle: list[PointEvaluator] = []
+        self._idle: list[PointEvaluator] = [] if idle is None else idle
         self._stop = threading.Event()
         self._threads = torch.get_num_threads()
         self._seconds = BLOCK_SECONDS
@@ -74,7 +76,7 @@ class BlockEvaluator:
             concurrent.futures.wait(running)
 
     def _next_block(self, waiting: Iterator[tuple[Place, Sequence[float]]]) -> list[tuple[Place, Sequence[float]]]:
-        return list(itertools.islice(waiting, max(1, int(BLOCK_SECONDS / self._seconds))))
+        return list(itertools.islice(waiting, block_length(self._seconds, self._plan)))
 
     def _evaluate(self, block: Sequence[tuple[Place, Sequence[float]]]) -> Answers:
         """Run one block in a worker; a stop is seen between two batches, and the points ended so far are kept."""
@@ -85,15 +87,60 @@ class BlockEvaluator:
         answers: Answers = []
         started = time.perf_counter()
         with one_thread(self._threads):
-            for place, point in block:
-                steps = evaluator.steps(point)
-                while not self._stop.is_set():
-                    try:
-                        next(steps)
-                    except StopIteration as end:
-                        answers.append((place, end.value))
-                        break
+            if evaluator.together:
+                parts = in_one_go(evaluator, block)
+                while not self._stop.is_set() and (part := next(parts, None)) is not None:
+                    answers += part
+            else:
+                self._one_by_one(evaluator, block, answers)
         if answers:
             self._seconds = (time.perf_counter() - started) / len(answers)
         self._idle.append(evaluator)
         return answers
+
+    def _one_by_one(
+        self, evaluator: PointEvaluator, block: Sequence[tuple[Place, Sequence[float]]], answers: Answers
+    ) -> None:
+        for place, point in block:
+            steps = evaluator.steps(point)
+            while not self._stop.is_set():
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    answers.append((place, end.value))
+                    break
+
+
+def block_length(seconds: float, plan: FastPlan | None) -> int:
+    """Points of a block that takes about `BLOCK_SECONDS`, whole passes where a pass takes several points.
+
+    >>> block_length(0.001, None), block_length(1.0, None), block_length(0.0001, FastPlan(points=64))
+    (20, 1, 192)
+    """
+    count = max(1, int(BLOCK_SECONDS / max(seconds, 1e-9)))
+    return count if plan is None or plan.points == 1 else max(1, count // plan.points) * plan.points
+
+
+def in_one_go(
+    evaluator: PointEvaluator, block: Sequence[tuple[Place, Sequence[float]]]
+) -> Generator[Answers, None, None]:
+    """Evaluate a block of points together: empty answers between passes, then all of them."""
+    steps = evaluator.many([point for _, point in block])
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            yield [(place, values) for (place, _), values in zip(block, end.value, strict=True)]
+            return
+        yield []
+
+
+def in_turn(
+    evaluator: PointEvaluator, points: Sequence[tuple[Place, Sequence[float]]]
+) -> Generator[Answers, None, None]:
+    """Evaluate points together in the caller's thread, a block of about `BLOCK_SECONDS` after another."""
+    waiting, seconds = iter(points), BLOCK_SECONDS
+    while block := list(itertools.islice(waiting, block_length(seconds, evaluator.plan))):
+        started = time.perf_counter()
+        yield from in_one_go(evaluator, block)
+        seconds = (time.perf_counter() - started) / len(block)

@@ -1,10 +1,11 @@
-"""Loss and metrics at many points of a plane, one batch a step."""
+"""Loss and metrics at points of a plane, one batch a step, one point or several at a time."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 from collections.abc import Generator, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from landscape_widgets.compute.batch_statistics import Statistics, statistics_steps
 from landscape_widgets.compute.fast_forward import FastForward, FastPlan
+from landscape_widgets.compute.fast_points import PointsForward
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.parameters import Replica
 from landscape_widgets.compute.torch_state import evaluation
@@ -43,16 +45,31 @@ class PointEvaluator:
     objective : the loss.
     directions : one or two directions of P elements.
     plan : shortcuts of the forward pass, as `fast_choice` found them; None: the plain pass.
+    gather : whether the values of several points are left on the device and fetched together; None: not on the CPU.
     """
 
-    def __init__(self, objective: Objective, directions: Sequence[Direction], plan: FastPlan | None = None) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        directions: Sequence[Direction],
+        plan: FastPlan | None = None,
+        *,
+        gather: bool | None = None,
+    ) -> None:
         self.objective = objective
-        self._plan = plan
+        self.plan = FastPlan() if plan is None else plan
+        self._gather = objective.device.type != "cpu" if gather is None else gather
         self._fast: FastForward | None = None
+        self._points: PointsForward | None = None
         self._vectors = [objective.vector(item.vector, f"direction '{item.label}'") for item in directions]
         self._base: Tensor = objective.center.clone()
         self._here: Tensor = torch.empty_like(self._base)  # memory new at every point would cost more than the sum
         self._row: tuple[float, ...] | None = None
+
+    @property
+    def together(self) -> bool:
+        """Whether several points are better evaluated by `many`: in one pass, or with their values fetched together."""
+        return self.plan.points > 1 or self._gather
 
     def steps(
         self, point: Sequence[float], partial: PartialPoint | None = None
@@ -62,6 +79,27 @@ class PointEvaluator:
         `partial` is where to go on; it is kept up to date, so that a checkpoint may hold a copy.
         """
         partial = PartialPoint() if partial is None else partial
+        yield from self._one(point, partial, fetch=True)
+        return partial.values
+
+    def many(self, points: Sequence[Sequence[float]]) -> Generator[None, None, list[dict[str, float]]]:
+        """Evaluate several points, yielding between passes; their values reach the host at the end, all at once."""
+        found: list[dict[str, Any]] = []
+        if self.plan.points > 1:
+            for start in range(0, len(points), self.plan.points):
+                if start:
+                    yield
+                found += yield from self._stacked(points[start : start + self.plan.points])
+        else:
+            for point in points:
+                if found:
+                    yield
+                partial = PartialPoint()
+                yield from self._one(point, partial, fetch=not self._gather)
+                found.append(partial.values)
+        return fetched(found)
+
+    def _one(self, point: Sequence[float], partial: PartialPoint, fetch: bool) -> Generator[None, None, None]:
         batches = self.objective.batches
         if self.objective.batch_norm == "recomputed" and partial.statistics is None:
             partial.statistics = yield from statistics_steps(self.objective, self._place(point))
@@ -73,23 +111,49 @@ class PointEvaluator:
                 yield
             # A replica is borrowed for one batch only: none is held across a yield.
             with evaluation(), self._replica(self._place(point), number == first) as replica:
-                loss, metrics = self.objective.forward(replica, batch, partial.statistics)
-            share = batch.weight / batches.total_weight
-            for name, value in (("loss", loss.item()), *metrics.items()):
-                partial.values[name] = partial.values.get(name, 0.0) + share * value
+                outputs, targets = self.objective.outputs(replica, batch, partial.statistics)
+                self._add(partial.values, outputs, targets, batch.weight / batches.total_weight, fetch)
             partial.done = number + 1
-        return partial.values
+
+    def _stacked(self, points: Sequence[Sequence[float]]) -> Generator[None, None, list[dict[str, Any]]]:
+        """The values of points in one pass a batch; the loss and the metrics see one point's outputs at a time."""
+        objective, values = self.objective, [dict[str, Any]() for _ in points]
+        with evaluation():
+            places = torch.tensor(list(points), dtype=objective.dtype, device=objective.device)
+            if self._points is None:
+                self._points = PointsForward(objective, self._vectors, self.plan.first)
+        for number, batch in enumerate(objective.batches):
+            if number:
+                yield
+            share = batch.weight / objective.batches.total_weight
+            with evaluation():
+                outputs = self._points.outputs(places, batch, number)
+                for own, one in zip(values, outputs, strict=True):
+                    self._add(own, one, batch.targets, share, fetch=not self._gather)
+        return values
+
+    def _add(self, values: dict[str, Any], outputs: Any, targets: Any, share: float, fetch: bool) -> None:
+        """Add a batch's share of the loss and the metrics, as numbers or as float64 tensors where they are."""
+        for name, value in self._values(outputs, targets).items():
+            number = float(value) if fetch or not isinstance(value, Tensor) else value.detach().double().reshape(())
+            values[name] = values.get(name, 0.0) + share * number
+
+    def _values(self, outputs: Any, targets: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {"loss": self.objective.loss_of(outputs, targets)}
+        for name, metric in self.objective._metrics.items():
+            found[name] = metric(outputs, targets)
+        return found
 
     @contextlib.contextmanager
     def _replica(self, place: Tensor, move: bool) -> Iterator[Replica]:
         """A borrowed replica at a point; by a plan our own, which is moved at the first batch of a point only."""
-        if self._plan is None or not self._plan.fast:
+        if not self.plan.reshaped:
             with self.objective.replica(place) as replica:
                 yield replica
             return
         if self._fast is None:
             with self.objective.replica() as replica:
-                self._fast = FastForward(replica, self._plan)
+                self._fast = FastForward(replica, self.plan)
         if move:
             self._fast.move_to(place)
         yield self._fast
@@ -101,6 +165,20 @@ class PointEvaluator:
                 torch.add(self.objective.center, self._vectors[1], alpha=row[0], out=self._base)
             self._row = row
         return torch.add(self._base, self._vectors[0], alpha=point[0], out=self._here)
+
+
+def fetched(found: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
+    """Values of points as numbers, those on a device copied to the host in one piece.
+
+    >>> fetched([{"loss": torch.tensor(2.0), "accuracy": 0.5}, {"loss": torch.tensor(3.0), "accuracy": 0.25}])
+    [{'loss': 2.0, 'accuracy': 0.5}, {'loss': 3.0, 'accuracy': 0.25}]
+    """
+    waiting = [value for values in found for value in values.values() if isinstance(value, Tensor)]
+    numbers = iter(torch.stack(waiting).tolist() if waiting else [])
+    return [
+        {name: next(numbers) if isinstance(value, Tensor) else value for name, value in values.items()}
+        for values in found
+    ]
 
 
 def axis_points(extent: float | tuple[float, float], points: int) -> Float[np.ndarray, " n"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from landscape_widgets.compute.data import Batch, slice_tensors, tensors_of
+from landscape_widgets.compute.fast_pooling import plain_poolings, pooled_by_maxima
 from landscape_widgets.compute.parameters import Replica
 from landscape_widgets.compute.torch_state import differentiation
 
@@ -37,18 +39,29 @@ class FastPlan:
     pairs : names of convolutions and of the BatchNorm layers folded into them.
     channels_last : whether images and filters are kept with their channels last.
     block : samples a block; 0 passes a batch as a whole.
+    pooling : whether max-pooling goes by maxima of rows and columns.
+    points : points in one pass, their parameters stacked; 1: one by one.
+    first : name of the layer whose outputs are precomputed in the coordinates of the plane; "" for none.
     reason : why something was left out.
     """
 
     pairs: tuple[Pair, ...] = ()
     channels_last: bool = False
     block: int = 0
+    pooling: bool = False
+    points: int = 1
+    first: str = ""
     reason: str = ""
 
     @property
     def fast(self) -> bool:
         """Whether anything differs from the plain pass."""
-        return bool(self.pairs or self.channels_last or self.block)
+        return self.reshaped or self.points > 1
+
+    @property
+    def reshaped(self) -> bool:
+        """Whether one point takes another forward pass than the plain one."""
+        return bool(self.pairs or self.channels_last or self.block or self.pooling)
 
     @property
     def words(self) -> str:
@@ -62,6 +75,9 @@ class FastPlan:
         parts = ["BatchNorm folded"] if self.pairs else []
         parts += ["channels last"] if self.channels_last else []
         parts += [f"blocks of {self.block}"] if self.block else []
+        parts += ["pooling by maxima"] if self.pooling else []
+        parts += [f"{self.points} points at once"] if self.points > 1 else []
+        parts += ["first layer precomputed"] if self.first else []
         return ", ".join(parts) + (f" ({self.reason})" if self.reason else "")
 
 
@@ -88,6 +104,9 @@ class FastForward(Replica):
         self._convolutions = list(_convolutions(self.module, plan))
         for convolution in self._convolutions:
             convolution.install()
+        for layer, size in plain_poolings(self.module) if plan.pooling else ():
+            if ordinary(layer):
+                layer.forward = functools.partial(pooled_by_maxima, size=size)
         self.module = _InBlocks(self.module, plan)
         self.move_to(source.flat)
 

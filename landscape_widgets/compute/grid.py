@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from landscape_widgets.compute import directions as directions_module
-from landscape_widgets.compute.blocks import Answers, BlockEvaluator, Place
+from landscape_widgets.compute.blocks import Answers, BlockEvaluator, Place, in_turn
 from landscape_widgets.compute.evaluate import PartialPoint, PointEvaluator, axis_points
 from landscape_widgets.compute.fast_choice import choice_steps
 from landscape_widgets.compute.fast_forward import FastPlan
@@ -43,6 +43,8 @@ class GridState:
     """The forward pass taken."""
     partial: PartialPoint = dataclasses.field(default_factory=PartialPoint)
     """The point under way, the first unknown one of its level."""
+    idle: list[PointEvaluator] = dataclasses.field(default_factory=list)
+    """Evaluators made for this run, at rest between levels."""
 
     def copy(self) -> GridState:
         """A copy that later steps do not change."""
@@ -50,6 +52,7 @@ class GridState:
         copied.partial = self.partial.copy()
         copied.values = {name: array.copy() for name, array in self.values.items()}
         copied.known = self.known.copy()
+        copied.idle = []
         return copied
 
 
@@ -68,6 +71,7 @@ class GridEvaluator(Computation[Surface, GridState]):
         Points under way at a checkpoint are then evaluated again.
     workers : blocks under way at a time in the executor.
     reuse : earlier surfaces of the same objective and directions, whose values are taken where coordinates coincide.
+    path : "chosen" takes the fastest forward pass that passes a check (docs/fast-paths.md), "plain" the model's own.
 
     Raises
     ------
@@ -93,7 +97,10 @@ class GridEvaluator(Computation[Surface, GridState]):
         reuse: Sequence[Surface] = (),
         executor: concurrent.futures.Executor | None = None,
         workers: int = 2,
+        path: str = "chosen",
     ) -> None:
+        if path not in ("chosen", "plain"):
+            raise InputError(f'expected path as "chosen" or "plain", got {path!r}', "choose one of them")
         single = isinstance(directions, Direction) or getattr(directions, "ndim", 2) == 1
         given: list[Any] = [directions] if single else list(directions)  # type: ignore[arg-type]
         if not 1 <= len(given) <= 2:
@@ -108,7 +115,7 @@ class GridEvaluator(Computation[Surface, GridState]):
         ]
         self.levels = [axis_levels(count) for count in counts]
         self._reuse = tuple(reuse)
-        self._executor, self._workers = executor, workers
+        self._executor, self._workers, self._path = executor, workers, path
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -179,6 +186,9 @@ class GridEvaluator(Computation[Surface, GridState]):
 
     def _choose(self, state: GridState) -> Generator[Surface, None, None]:
         """Choose the forward pass; the surface as it is between the pieces of that."""
+        if self._path == "plain":
+            state.plan = FastPlan(reason="as asked")
+            return
         left = int(np.count_nonzero(~state.known))
         pieces = choice_steps(self.objective, left, single=self._executor is not None)
         while True:
@@ -211,10 +221,9 @@ class GridEvaluator(Computation[Surface, GridState]):
     def _answers(self, state: GridState, places: list[Place]) -> Generator[Answers, None, None]:
         """The values at these places, in parts: by the executor, or here, one batch a part."""
         points = [(place, self._point(place)) for place in places]
-        evaluator = PointEvaluator(self.objective, self.directions, state.plan)
-        inline = points
-        if self._executor is not None:
-            inline = points[:1] if state.partial.done else []
+        evaluator = state.idle.pop() if state.idle else PointEvaluator(self.objective, self.directions, state.plan)
+        blocks = self._executor is not None or evaluator.together
+        inline = (points[:1] if state.partial.done else []) if blocks else points
         for place, point in inline:
             steps = evaluator.steps(point, state.partial)
             while True:
@@ -224,9 +233,12 @@ class GridEvaluator(Computation[Surface, GridState]):
                     yield [(place, end.value)]
                     break
                 yield []
+        if self._executor is None and blocks:
+            yield from in_turn(evaluator, points[len(inline) :])
+        state.idle.append(evaluator)
         if self._executor is not None:
-            blocks = BlockEvaluator(self.objective, self.directions, self._executor, self._workers, state.plan)
-            yield from blocks.stream(points[len(inline) :])
+            given = self.objective, self.directions, self._executor, self._workers, state.plan, state.idle
+            yield from BlockEvaluator(*given).stream(points[len(inline) :])
 
     def _point(self, place: Place) -> list[float]:
         return [float(axis[i]) for axis, i in zip(self.coordinates, reversed(place), strict=True)]

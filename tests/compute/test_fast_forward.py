@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import gc
+import itertools
 import weakref
 
 import numpy as np
@@ -13,10 +14,11 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from landscape_widgets import zoo
-from landscape_widgets.compute import directions, fast_choice, fast_forward
+from landscape_widgets.compute import directions, fast_choice, fast_forward, fast_points_choice
 from landscape_widgets.compute.evaluate import PointEvaluator
 from landscape_widgets.compute.fast_choice import candidates, choice_steps
 from landscape_widgets.compute.fast_forward import FastForward, FastPlan, foldable_pairs
+from landscape_widgets.compute.fast_pooling import plain_poolings, pooled_by_maxima
 from landscape_widgets.compute.grid import GridEvaluator
 from landscape_widgets.compute.objective import Objective, finished
 from landscape_widgets.compute.torch_state import evaluation
@@ -83,9 +85,13 @@ def worst(found, expected):
 
 @pytest.fixture
 def eager(monkeypatch):
-    """Choose on small data too, and never for reasons of time."""
+    """Choose a forward pass of one point, on small data too, and never for reasons of time."""
+    ticks = itertools.count()
+    monkeypatch.setattr(fast_choice, "clock", lambda device: next(ticks))
     monkeypatch.setattr(fast_choice._Chooser, "pays", lambda self, points: True)
     monkeypatch.setattr(fast_choice, "GAIN", float("inf"))
+    monkeypatch.setattr(fast_points_choice, "TINY", 0.0)
+    monkeypatch.setattr(fast_points_choice, "WORTH", 0.0)
 
 
 def chosen(objective):
@@ -101,7 +107,7 @@ def test_every_plan_of_a_batchnorm_network_is_the_naive_loop(name, right):
     convolutions = sum(isinstance(part, nn.Conv2d) for part in model.modules())
     assert len(pairs) == (ZOO[name][2] or convolutions)
     expected = [naive_loss(model, loss, data, theta) for theta in places(objective, pair)]
-    plans = candidates(pairs, True, True)
+    plans = candidates(pairs, True, True, True)
     for plan in plans[:1] if name == "VGG-9" else plans:
         plan = dataclasses.replace(plan, block=4 if plan.block else 0)
         found = [value["loss"] for value in values(objective, pair, plan)]
@@ -114,7 +120,7 @@ def test_every_kind_of_model_in_blocks_is_the_naive_loop(name, right):
     objective = Objective(model, loss, data, batch_size=50)
     pair = [directions.random(objective, seed) for seed in (0, 1)]
     expected = [naive_loss(model, loss, data, theta) for theta in places(objective, pair)]
-    found = [value["loss"] for value in values(objective, pair, FastPlan(pairs_of(objective), True, 16))]
+    found = [value["loss"] for value in values(objective, pair, FastPlan(pairs_of(objective), True, 16, True))]
     right.record("losses of the fast forward pass", NAIVE, worst(found, expected), 1e-12, len(found))
 
 
@@ -124,7 +130,7 @@ def test_float32_is_no_further_from_float64_than_three_plain_loops(name, right):
     objective = Objective(model, loss, data)
     pair = [directions.random(objective, seed) for seed in (0, 1)]
     double, exact_data = copy.deepcopy(model).double(), (data[0].double(), data[1])
-    grid = [(a, b) for a in np.linspace(-1, 1, 4) for b in np.linspace(-1, 1, 4)]
+    grid = [(a, b) for a in np.linspace(-1, 1, 3) for b in np.linspace(-1, 1, 3)]
     errors = []
     vectors = [torch.as_tensor(direction.vector) for direction in pair]
     for plan in (FastPlan(), FastPlan(pairs_of(objective), True, 16)):
@@ -135,7 +141,7 @@ def test_float32_is_no_further_from_float64_than_three_plain_loops(name, right):
             exact = naive_loss(double, loss, exact_data, torch.add(base, vectors[0], alpha=a).double())
             off.append((finished(evaluator.steps((a, b)))["loss"] - exact) / exact)
         errors.append(np.sqrt(np.mean(np.square(off))))
-    right.record("float32 error of the fast pass, in plain ones", "float64 naive loop", errors[1] / errors[0], 3.0, 16)
+    right.record("float32 error of the fast pass, in plain ones", "float64 naive loop", errors[1] / errors[0], 3.0, 9)
 
 
 class Between(nn.Module):
@@ -309,7 +315,7 @@ def test_loader_batches_metrics_and_weights(eager, right):
     )
     pair = [directions.random(objective, seed) for seed in (0, 1)]
     plan = chosen(objective)
-    assert plan.words == "BatchNorm folded, channels last, blocks of 64"
+    assert plan.words == "BatchNorm folded, channels last, blocks of 64, pooling by maxima"
     found = values(objective, pair, plan)
     for value, theta in zip(found, places(objective, pair), strict=True):
         moved = copy.deepcopy(model)
@@ -366,10 +372,12 @@ def test_a_wrong_fold_is_caught_and_dropped(eager, monkeypatch):
     model, loss, data = zoo_problem("LeNet")
     plan = chosen(Objective(model, loss, data))
     assert not plan.pairs
-    assert plan.words.startswith("channels last, blocks of 64 (not BatchNorm folded")
+    assert plan.words.startswith("channels last, blocks of 64, pooling by maxima (not BatchNorm folded")
     assert "outputs differ by" in plan.words
     small = Objective(model, loss, (data[0][:40], data[1][:40]))
-    assert chosen(small).words.startswith("plain: not BatchNorm folded, channels last: outputs differ by")
+    assert chosen(small).words.startswith(
+        "channels last, pooling by maxima (not BatchNorm folded, channels last, pooling by maxima: outputs differ by"
+    )
 
 
 def test_a_wrong_fold_is_caught_in_float32_too(eager, monkeypatch):
@@ -470,7 +478,7 @@ def dense():
         (recomputed, "plain: BatchNorm statistics recomputed at every point"),
         (writing, "plain: the model or the loss writes into its inputs"),
         (half, "plain: no check in bfloat16"),
-        (dense, "plain: no convolution"),
+        (dense, "plain: no convolution, and too large to share an overhead"),
     ],
 )
 def test_what_stays_plain_says_why(make, words, eager):
@@ -495,7 +503,7 @@ def test_a_surface_says_its_path_and_equals_the_plain_one(eager, right):
     objective = Objective(model, loss, data)
     pair = [directions.random(objective, seed) for seed in (0, 1)]
     surface = GridEvaluator(objective, pair, resolution=5).run()
-    assert surface.question["path"] == "BatchNorm folded, channels last, blocks of 64"
+    assert surface.question["path"] == "BatchNorm folded, channels last, blocks of 64, pooling by maxima"
     assert surface.evaluations == 25
     again = GridEvaluator(objective, pair, resolution=5).run()
     assert np.array_equal(surface.loss, again.loss)
@@ -525,7 +533,7 @@ def test_a_slower_path_is_not_taken_and_choices_are_kept(eager, monkeypatch):
     model, loss, data = zoo_problem("LeNet")
     objective = Objective(model, loss, data)
     first = chosen(objective)
-    assert first.words == "plain: no slower than BatchNorm folded, channels last, blocks of 64"
+    assert first.words == "plain: no slower than BatchNorm folded, channels last, blocks of 64, pooling by maxima"
     monkeypatch.setattr(fast_choice, "GAIN", float("inf"))
     assert chosen(objective) is first
     gone = weakref.ref(objective)
@@ -546,3 +554,40 @@ def test_a_fast_replica_moves_with_every_parameter():
             fast.move_to(theta)
             assert abs(objective.forward(fast, objective.batches.first)[0].item() - objective.loss(theta)) < 1e-12
             assert abs(objective.loss(theta) - objective.loss()) > 1e-6
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_pooling_by_maxima_is_torchs_pooling_to_the_last_bit(size, layout):
+    images = torch.randn(3, 5, 11, 10, generator=seeded()).contiguous(memory_format=layout)
+    images[0, 0, 1, 1], images[1, 2, 5, 5], images[2, 3, 0, 0] = torch.nan, torch.inf, -torch.inf
+    expected = nn.functional.max_pool2d(images, size)
+    assert expected.isnan().sum() == 1
+    assert torch.equal(pooled_by_maxima(images, size).nan_to_num(7.0), expected.nan_to_num(7.0))
+
+
+@pytest.mark.parametrize(
+    ("layer", "plain"),
+    [
+        (nn.MaxPool2d(2), True),
+        (nn.MaxPool2d((3, 3), 3), True),
+        (nn.MaxPool2d(3, 2), False),
+        (nn.MaxPool2d((2, 1)), False),
+        (nn.MaxPool2d(2, padding=1), False),
+        (nn.MaxPool2d(2, ceil_mode=True), False),
+        (nn.MaxPool2d(2, dilation=2), False),
+        (nn.MaxPool2d(2, return_indices=True), False),
+        (nn.AvgPool2d(2), False),
+    ],
+)
+def test_only_windows_that_do_not_overlap_are_pooled_by_maxima(layer, plain):
+    assert bool(list(plain_poolings(nn.Sequential(layer)))) is plain
+
+
+def test_a_wrong_pooling_is_caught(eager, monkeypatch):
+    monkeypatch.setattr(fast_forward, "pooled_by_maxima", lambda x, size: pooled_by_maxima(x, size) * (1 + 1e-9))
+    model, loss, data = zoo_problem("LeNet")
+    plan = chosen(Objective(model, loss, data))
+    assert not plan.pooling
+    assert plan.pairs
+    assert "outputs differ by" in plan.words

@@ -8,6 +8,9 @@ import torch
 from torch import nn
 
 import landscape_widgets as lw
+from landscape_widgets.compute.evaluate import PointEvaluator
+from landscape_widgets.compute.fast_forward import FastPlan
+from landscape_widgets.compute.objective import finished
 
 pytestmark = pytest.mark.gpu
 
@@ -37,6 +40,43 @@ def test_a_seed_means_the_same_direction_and_grid(pair):
         plane = [lw.directions.random(objective, seed) for seed in (0, 1)]
         surfaces.append(lw.GridEvaluator(objective, plane, resolution=7).run())
     np.testing.assert_allclose(surfaces[1].loss, surfaces[0].loss, rtol=1e-12)
+
+
+@pytest.mark.parametrize("plan", [FastPlan(), FastPlan(points=16, first="0")])
+def test_every_path_of_a_grid_agrees(pair, plan):
+    values = []
+    points = [(0.1 * index - 1.0, 0.5) for index in range(20)]
+    for objective in pair:
+        plane = [lw.directions.random(objective, seed) for seed in (0, 1)]
+        evaluator = PointEvaluator(objective, plane, plan)
+        assert evaluator.together is (objective.device.type == "cuda" or plan.points > 1)
+        values.append([found["loss"] for found in finished(evaluator.many(points))])
+    np.testing.assert_allclose(values[1], values[0], rtol=1e-12)
+
+
+def test_the_path_chosen_for_images_agrees():
+    surfaces = []
+    model = lw.zoo.lenet(28).double().eval()
+    images = torch.randn(256, 1, 28, 28, dtype=torch.float64), torch.randint(0, 10, (256,))
+    for device in ("cpu", "cuda"):
+        objective = lw.Objective(model, nn.CrossEntropyLoss(), images, device=device)
+        plane = [lw.directions.random(objective, seed) for seed in (0, 1)]
+        surfaces.append(lw.GridEvaluator(objective, plane, resolution=25).run())
+    np.testing.assert_allclose(surfaces[1].loss, surfaces[0].loss, rtol=1e-11)
+
+
+def test_a_grid_copies_no_value_to_the_host_between_points(pair, monkeypatch):
+    objective = pair[1]
+    plane = [lw.directions.random(objective, seed) for seed in (0, 1)]
+    evaluator = PointEvaluator(objective, plane)
+    finished(evaluator.many([(0.0, 0.0)]))  # warm up
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")  # any copy that waits for the device raises
+    try:
+        steps = evaluator.many([(0.1, 0.2), (0.3, 0.4), (0.5, 0.6)])
+        next(steps), next(steps)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_eigenpairs_agree(pair):

@@ -153,7 +153,8 @@ def counting_grid(**options):
     model = CountingMLP()
     _, loss, data = problem("MLP tanh")
     objective = Objective(model, loss, data, batch_size=options.pop("batch_size", 32))
-    return GridEvaluator(objective, [directions.random(objective, seed) for seed in (0, 1)], **options)
+    plane = [directions.random(objective, seed) for seed in (0, 1)]
+    return GridEvaluator(objective, plane, path="plain", **options)  # a choice would take passes too
 
 
 def passes(function):
@@ -172,9 +173,9 @@ def test_every_point_is_evaluated_once():
 def test_values_are_reused_where_coordinates_coincide():
     small = counting_grid(extent=1.0, resolution=13)
     first = small.run()
-    wide = GridEvaluator(small.objective, small.directions, 2.0, 13, reuse=[first])
+    wide = GridEvaluator(small.objective, small.directions, 2.0, 13, reuse=[first], path="plain")
     surface, count = passes(wide.run)
-    straight = GridEvaluator(small.objective, small.directions, 2.0, 13).run()
+    straight = GridEvaluator(small.objective, small.directions, 2.0, 13, path="plain").run()
     assert np.array_equal(surface.loss, straight.loss)
     assert surface.evaluations == 169 - 49
     assert count == 4 * (169 - 49)
@@ -268,7 +269,7 @@ def test_worker_threads_give_the_same_surface(name, executor, right):
 def test_worker_threads_evaluate_every_point_once_and_leave_the_thread_count(executor):
     grid = counting_grid(resolution=25)
     before = torch.get_num_threads()
-    threaded = GridEvaluator(grid.objective, grid.directions, resolution=25, executor=executor, workers=3)
+    threaded = GridEvaluator(grid.objective, grid.directions, 1.0, 25, executor=executor, workers=3, path="plain")
     _, count = passes(threaded.run)
     assert count == 4 * 625
     assert torch.get_num_threads() == before
@@ -279,7 +280,7 @@ def test_worker_threads_evaluate_every_point_once_and_leave_the_thread_count(exe
 def test_a_closed_stream_of_worker_threads_resumes(executor, stop):
     grid = counting_grid(resolution=25)
     straight = grid.run()
-    options = {"resolution": 25, "executor": executor}
+    options = {"resolution": 25, "executor": executor, "path": "plain"}
     threaded = GridEvaluator(grid.objective, grid.directions, **options)
     stream = threaded.stream()
     for _ in range(stop):
