@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import statistics
@@ -24,7 +25,7 @@ from landscape_widgets.compute.objective import Objective, finished
 TARGET = Path(__file__).parent / "GRID.md"
 REPEATS = 5
 POINTS = 2401
-SHORT = 0.01
+SHORT = 0.03
 """Seconds of a measurement, at least: small problems are measured over several points."""
 
 Data = tuple[Tensor, Tensor]
@@ -104,9 +105,9 @@ def peak() -> float:
     one, other = torch.randn(2, 1024, 1024)
     best = float("inf")
     for _ in range(12):
-        started = time.perf_counter()
+        started = time.thread_time()
         torch.mm(one, other)
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.thread_time() - started)
     return 2e-9 * 1024**3 / best
 
 
@@ -114,27 +115,27 @@ def measure(name: str, model: nn.Module, data: Data) -> list[str]:
     """One row: milliseconds a point of every arm, alternating; ratios, agreement, choice."""
     objective = Objective(model, nn.CrossEntropyLoss(), data)
     pair = [directions.random(objective, seed) for seed in (0, 1)]
-    started = time.perf_counter()
+    started = time.thread_time()
     plan = finished(choice_steps(objective, POINTS))
-    chosen = time.perf_counter() - started
+    chosen = time.thread_time() - started
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(data[0])
     vectors = [objective.vector(direction.vector) for direction in pair]
     arms = [floor_loop(model, data), naive_loop(model, data, objective, vectors)]
     arms += [point_loop(PointEvaluator(objective, pair, one)) for one in (FastPlan(), plan)]
-    started = time.perf_counter()
+    started = time.thread_time()
     arms[2]([(0.0, 0.1)])
-    count = max(plan.points, int(SHORT / (time.perf_counter() - started)), 1)
+    count = plan.points * math.ceil(SHORT / (time.thread_time() - started) / plan.points)
     times: list[list[float]] = [[] for _ in arms]
     peaks, worst = [], 0.0
     for turn in range(REPEATS + 1):
         points = [(0.01 * turn + 0.3 * index / count, 0.1) for index in range(count)]
         found = []
         for index, arm in enumerate(arms):
-            started = time.perf_counter()
+            started = time.thread_time()
             found.append(arm(points))
             if turn:
-                times[index].append((time.perf_counter() - started) / count)
+                times[index].append((time.thread_time() - started) / count)
         worst = max(worst, *(abs(a / b - 1) for a, b in zip(found[3], found[1], strict=True)))
         peaks.append(peak())
     return _row(name, plan, times, max(peaks), counter.get_total_flops(), worst, chosen)
@@ -179,7 +180,8 @@ def main() -> None:
     lines = ["# A grid point", "", "Written by `make grid`; nothing here is typed by hand.", "", f"Machine: {machine}."]
     lines += [
         "",
-        f"Milliseconds a point, float32, medians of {REPEATS} alternating turns; ratios of a turn with quartiles. "
+        f"Milliseconds a point of the one thread's processor time, which a busy neighbour lengthens little; "
+        f"float32, medians of {REPEATS} alternating turns; ratios of a turn with quartiles. "
         "The floor is the model's eager forward pass and loss; the naive loop sets every tensor and does the same; "
         "plain and chosen are the paths of `GridEvaluator`. Differences are relative, between the losses chosen and "
         "naive. The arithmetic counted is that of the plain pass, so precomputed layers can exceed it.",

@@ -271,6 +271,7 @@ def test_what_cannot_be_mapped_stays_plain_and_says_why(make, eager):
 
 
 def test_small_grids_and_slow_passes_stay_plain(monkeypatch):
+    monkeypatch.setattr(fast_points_choice, "TINY", float("inf"))
     objective = Objective(*problem("MLP tanh"))
     assert finished(choice_steps(objective, 9)).words == "plain: too little work for a choice to pay"
     monkeypatch.setattr(fast_points_choice, "WORTH", 0.0)
