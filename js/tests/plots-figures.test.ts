@@ -273,6 +273,19 @@ describe("tracks", () => {
     const scene = surfaceFigure(sceneOf({ frame: { tracks } })).layout.scene as Attributes;
     expect((scene.annotations as Attributes[]).map(({ text }) => text)).toEqual(words);
   });
+
+  it("stand aside near the model, whose own words are above it", () => {
+    const parts = { kind: "points", labels: ["right", "left", "far"], off_plane: [0, 0, 0] } as const;
+    const tracks = [trackOf({ ...parts, alpha: [0.2, -0.2, 0.9], beta: [0, 0, 0.9] })];
+    const scene = sceneOf({ frame: { tracks } });
+    const flat = contourFigure(scene).layout;
+    for (const { annotations } of [flat, surfaceFigure(scene).layout.scene as Attributes]) {
+      const [right, left, far, model] = annotations as Attributes[];
+      expect([right?.xanchor, left?.xanchor, far?.xanchor]).toEqual(["left", "right", undefined]);
+      for (const one of [right, left]) expect(one?.yshift).toBeLessThan(0);
+      for (const one of [far, model]) expect(one?.yshift).toBeGreaterThan(0);
+    }
+  });
 });
 
 describe("a window away from the model", () => {

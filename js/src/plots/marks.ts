@@ -238,10 +238,22 @@ export function labelsOf(scene: Scene, threeD: boolean): Attributes[] {
   return drawnTracks(frame)
     .flatMap(({ stops }) => stops)
     .filter((stop) => stop.role === "point" || (!threeD && stop.role !== "between" && !atModel(stop, frame)))
-    .map(({ alpha, beta, role, label }) => ({
-      ...{ x: alpha, y: beta, ...z, text: role === "point" ? label : role, showarrow: false, yshift: 17 },
-      ...box,
+    .map((stop) => ({
+      ...{ x: stop.alpha, y: stop.beta, ...z, ...beside(stop, frame, threeD), showarrow: false },
+      ...{ text: stop.role === "point" ? stop.label : stop.role, ...box },
     }));
+}
+
+/** Above its mark; near the model, whose own words stand above it, to the side that leads away and a little below. */
+function beside({ alpha, beta }: Place, frame: Frame, threeD: boolean): Attributes {
+  const part = (value: number, { lo, hi }: AxisInfo) => Math.abs(value) / (hi - lo);
+  const near = part(alpha, frame.alpha) < 0.25 && part(beta, frame.beta) < (threeD ? 0.25 : 0.06);
+  if (!near) return { yshift: 17 };
+  // At home the camera has both axes run to the right.
+  const left = threeD
+    ? alpha / (frame.alpha.hi - frame.alpha.lo) + beta / (frame.beta.hi - frame.beta.lo) < 0
+    : alpha < 0;
+  return { xanchor: left ? "right" : "left", xshift: left ? -9 : 9, yshift: -12 };
 }
 
 /** Whether a stop lies where the model's own label is. */
