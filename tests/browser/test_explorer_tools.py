@@ -46,6 +46,7 @@ while time.time() - began < 6:
 ended = time.time()
 print('redrawn', any(began < m < ended for m in marks), 'steps', steps > 20)
 """,
+    "estimated = lw.explore(model, loss, (inputs, targets), until=0.01, slices=0)\nestimated",
 ]
 
 
@@ -189,3 +190,18 @@ def test_accessibility_of_every_tool(notebook, explorer):
     explorer.get_by_role("button", name="More").click()
     assert "\n".join(notebook.violations()) == ""
     notebook.page.keyboard.press("Escape")
+
+
+def test_a_picture_ends_once_it_is_known_and_every_point_can_still_be_had(notebook):
+    notebook.run_cell(4)
+    explorer = notebook.output(4).locator(".lw-explorer")
+    pill = explorer.locator(".lw-pill")
+    expect(pill).to_have_text(re.compile(r"^interpolated, held-out error [\d.]+ %$"), timeout=60_000)
+    expect(explorer.locator(".lw-caption")).to_contain_text("points computed, the others interpolated")
+    expect(explorer.locator(".lw-status")).to_contain_text("of 2,401 points computed")
+    expect(explorer.get_by_role("radio", name="until 1 % error")).to_be_checked()
+    explorer.scroll_into_view_if_needed()
+    notebook.screenshot("tools-estimate")
+    explorer.get_by_role("radio", name="every one").check()
+    expect(pill).to_have_text("49 × 49 exact", timeout=60_000)
+    expect(explorer.locator(".lw-caption")).not_to_contain_text("interpolated")

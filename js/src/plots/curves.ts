@@ -161,7 +161,11 @@ function line(curve: Curve, scale: HeightScale): Attributes {
     hoverinfo: "text",
     connectgaps: false,
     line: { color: curve.colour, width: 2.5, dash: curve.dash },
-    marker: { color: curve.colour, size: curve.exact.map((computed) => (computed ? 5 : 0)) },
+    marker: {
+      color: curve.colour,
+      size: curve.exact.map((computed) => (computed ? 5 : 0)),
+      line: { width: 0 },
+    },
   };
 }
 
