@@ -1,7 +1,7 @@
 """Measure the page in a real JupyterLab, and write docs/responsive.md: `make responsive`.
 
 Which cells let a slider redraw the picture while they run; bytes and times of several widgets on one page, beside
-plotly's FigureWidget; WebGL contexts lost in re-runs of a cell.
+plotly's FigureWidget; WebGL contexts lost in re-runs of a cell. How fast it draws is measured by page_speed.py.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "responsive.md"
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
+import page_speed  # noqa: E402
 from lab import CHROMIUM_FLAGS, NotebookPage, Server, chromium, start_server, write_notebook  # noqa: E402
 
 RUN = re.compile(r"\[\d+\]:")
@@ -164,6 +165,7 @@ def main() -> None:
     finally:
         server.process.terminate()
     TARGET.write_text(page(cells, widgets, made, lost), encoding="utf-8")
+    page_speed.main()
 
 
 def page(cells: list[tuple[str, ...]], widgets: list[tuple[str, ...]], made: int, lost: int) -> str:
