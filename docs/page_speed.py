@@ -268,7 +268,7 @@ DECISIONS = (
     "- **The pointer's point is looked up when the pointer moves.** plotly.js finds it by drawing the scene twice, "
     "after every drawing, and waits for the pixels: most of the time of its redraw where the processor draws them. "
     "`js/src/plots/plotly-changes.mjs` moves that to the pointer's own event.",
-    "- **A surface is drawn on about 100 × 100 points,** not 200 × 200: a quarter of the triangles, and looks the same.",
+    "- **A surface is drawn on about 100 × 100 points,** not 200 × 200: a quarter of the triangles, the same look.",
     "- **Hover texts are written when they are read;** the end of a picture draws nothing anew.",
     "- **Tiles are acknowledged after the page has rested,** so that what is drawn next is as new as it can be.",
     "- **The direct way into WebGL is not taken.** It spares main-thread time, but the picture is not sooner on the "
