@@ -42,9 +42,9 @@ CHECKED, CHECKED_BLOCK, TIMED = 24, 16, 3 * BLOCK
 """Samples a check takes, in blocks of how many, and samples that are timed."""
 DISPLACEMENTS = (0.0, 0.1, 0.5)
 """Points of the check: standard deviation of each parameter's displacement, in root mean squares of its tensor."""
-SETUP, SHARE = 60.0, 0.03
-"""Cost of a choice in passes over the checked samples, and the share of a grid's work it may take."""
-LONGEST, LONG_SHARE = 0.3, 0.005
+PASSES, LARGER, SHARE = 16.0, 6.0, 0.03
+"""Cost of a choice in passes over the checked and the timed samples, and the share of a grid's work it may take."""
+LONGEST, LONG_SHARE = 0.3, 0.01
 """Seconds a choice may take; more only where they are this share of the work."""
 GAIN = 0.95
 """Time of the fast pass, in times of the plain one, below which it is worth it."""
@@ -63,7 +63,8 @@ def choice_steps(objective: Objective, points: int, single: bool = False) -> Gen
     passes is faster is measured, and may come out otherwise in another run: the same values up to rounding.
 
     Cost: small problems as `points_steps` says. Models with convolutions: nothing for small grids, else three short
-    passes, and where these show enough work (3 % of it pays for everything) about as much as 60 passes over 24 samples.
+    passes, and where these show enough work (3 % of it pays for everything) about 16 passes over 24 samples and three
+    to six over 192.
 
     Parameters
     ----------
@@ -125,14 +126,14 @@ class _Chooser:
     def pays(self, points: int) -> bool:
         """Whether the work of so many points is worth a choice: three short passes tell, where the samples do not."""
         objective = self.objective
-        if self.few is None or self.many is None or SETUP * self.few.size > SHARE * points * objective.samples:
+        if self.few is None or self.many is None or PASSES * self.few.size > SHARE * points * objective.samples:
             return False
         with working(self.threads), objective.replica() as replica:
             _, few, many = (_seconds(objective, replica, batch) for batch in (self.few, self.few, self.many))
         sample = max(0.0, many - few) / max(1, self.many.size - self.few.size)
         overhead = max(0.0, few - sample * self.few.size)
         work = points * (objective.batches.count * overhead + objective.samples * sample)
-        return SETUP * few <= min(SHARE * work, max(LONGEST, LONG_SHARE * work))
+        return PASSES * few + LARGER * many <= min(SHARE * work, max(LONGEST, LONG_SHARE * work))
 
     def steps(self) -> Generator[None, None, FastPlan]:
         """The fastest plan that passes the check."""

@@ -30,8 +30,8 @@ WORTH = 0.25
 """Seconds of plain work from which a choice, of about 20 ms, is worth it and its wait noticed."""
 LARGEST = 2**26
 """Parameters times samples above which a point takes longer than `TINY` on any machine."""
-TOGETHER = (2**14, 2**12)
-"""Samples times points in one pass, to be tried: what small models compute with stays in the cache."""
+TOGETHER = 2**15
+"""Samples times points in one pass: what small models compute with stays in the cache."""
 MOST, MOST_BYTES = 64, 2**26
 """Points in one pass, and the memory of their parameters."""
 GAIN = 0.8
@@ -64,18 +64,15 @@ def points_steps(objective: Objective, points: int, threads: int) -> Generator[N
     if points * seconds < WORTH:
         return FastPlan(reason=LITTLE)
     yield
-    found, best = FastPlan(), GAIN * seconds
     try:
-        plans = chooser.plans()
-        for plan in plans:
-            yield
-            chooser.verify(plan)
-            yield
-            taken = chooser.timed(plan)
-            found, best = (plan, taken) if taken < best else (found, best)
+        plan = chooser.plan()
+        yield
+        chooser.verify(plan)
+        yield
+        taken = chooser.timed(plan)
     except Exception as error:  # noqa: BLE001 -- a model may refuse to be mapped over points in any way
         return FastPlan(reason=f"not several points at once: {first_line(error)}")
-    return found if found.fast else FastPlan(reason=f"no slower than {plans[0].words}")
+    return plan if taken <= GAIN * seconds else FastPlan(reason=f"no slower than {plan.words}")
 
 
 class _Chooser:
@@ -98,8 +95,8 @@ class _Chooser:
                 break
         return best
 
-    def plans(self) -> list[FastPlan]:
-        """The plans to try; raises where buffers change in a pass, or the batches are read again every time."""
+    def plan(self) -> FastPlan:
+        """The plan to try; raises where buffers change in a pass, or the batches are read again every time."""
         objective, batch = self.objective, self.objective.batches.first
         with working(self.threads), objective.replica() as replica:
             replica.reset_buffers()
@@ -107,12 +104,11 @@ class _Chooser:
             first = first_layer(replica, batch)
             if before != [(id(buffer), buffer._version) for buffer in replica.module.buffers()]:
                 raise UnequalError("buffers change in a pass")
-        most = min(MOST, MOST_BYTES // (objective.size * objective.dtype.itemsize))
-        counts = dict.fromkeys(min(most, 2 ** round(math.log2(max(1, together / batch.size)))) for together in TOGETHER)
-        plans = [FastPlan(points=count, first=first) for count in counts if count > 1]
-        if not plans:
+        held = MOST_BYTES // (objective.size * objective.dtype.itemsize)
+        count = min(MOST, held, 2 ** round(math.log2(max(1, TOGETHER / batch.size))))
+        if count < 2:
             raise UnequalError("too many samples or parameters")
-        return plans
+        return FastPlan(points=count, first=first)
 
     def verify(self, plan: FastPlan) -> None:
         """Raise where outputs at the points of the check differ from the plain ones by more than rounding.

@@ -216,10 +216,9 @@ def test_resumed_nothing_is_computed_again(monkeypatch, stop, batch_size):
 def test_a_closed_stream_is_cancelled_and_keeps_its_values():
     grid = counting_grid(resolution=25)
     stream = grid.stream()
-    next(stream)
+    next(surface for surface in stream if surface.known.any())
     stream.close()
     assert stream.latest.outcome is Outcome.CANCELLED
-    assert stream.latest.known.any()
     assert not stream.latest.known.all()
     assert list(stream) == []
     assert np.array_equal(stream.checkpoint().known, stream.latest.known)
