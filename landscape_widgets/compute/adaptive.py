@@ -27,6 +27,9 @@ the largest there is, at random 0.4 of it (medians).
 FEWEST = 12
 """Held-out points of a level at least: fewer would say little."""
 
+MARGIN = 0.8
+"""The held-out error that ends a grid, in parts of that asked for: the largest of all is so much larger (median)."""
+
 SAFETY = 4.0
 """Where two interpolations are further apart than the error asked for, divided by this, points are computed."""
 
@@ -47,8 +50,9 @@ class AdaptiveGrid(GridEvaluator):
     Parameters
     ----------
     objective, directions, extent, resolution, executor, workers, reuse : as for `GridEvaluator`.
-    error : largest error at held-out points, in both views; 0 computes every point, with estimates on the way.
-        Where a loss is not positive only the linear view counts.
+    error : largest error in both views; 0 computes every point, with estimates on the way. A grid ends at 0.8 of it
+        at the held-out points, as all points together err by more than those. Where a loss is not positive, only the
+        linear view counts.
     seed : of the random points.
 
     Returns
@@ -126,7 +130,7 @@ class AdaptiveGrid(GridEvaluator):
                 return None, False
             known = np.where(state.known, losses, np.nan)
             before = fits.best(known, held_out, Spans.of(known))
-            met = before.error <= self.error
+            met = before.error <= MARGIN * self.error
             if not met:
                 trusted &= apart[0] <= self.error / SAFETY
             rough = ~state.known & ~trusted
