@@ -110,7 +110,7 @@ function median(list: readonly number[]): number {
  * Medians in milliseconds over so many redraws: making the figure, drawing it on the main thread, until it is on the
  * screen, and the longest that the main thread was held by one task.
  */
-export async function redraw(kind: Kind, n: number, way: Way, times = 9) {
+export async function redraw(kind: Kind, n: number, way: Way, times = 7) {
   const host = document.createElement("div");
   Object.assign(host.style, { width: `${SIZE.width}px`, height: `${SIZE.height}px` });
   document.body.replaceChildren(host);
