@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,29 @@ REPEATS = 5
 POINTS = 2401
 SHORT = 0.03
 """Seconds of a measurement, at least: small problems are measured over several points."""
+
+LARGE = 6
+"""How many of the cases are large."""
+HEADER = (
+    "problem",
+    "floor, ms",
+    "naive, ms",
+    "plain, ms",
+    "chosen, ms",
+    "naive / chosen",
+    "plain / chosen",
+    "chosen / floor",
+    "arithmetic of the SGEMM peak: floor, chosen",
+    "largest difference",
+    "path; its choice",
+)
+WORDS = (
+    "Milliseconds a point of the one thread's processor time, which a busy neighbour lengthens little; float32, "
+    f"medians of {REPEATS} alternating turns; ratios of a turn with quartiles. The floor is the model's eager "
+    "forward pass and loss; the naive loop sets every tensor and does the same; plain and chosen are the paths of "
+    "`GridEvaluator`. Differences are relative, between the losses chosen and naive. The arithmetic counted is that "
+    "of the plain pass, so precomputed layers can exceed it."
+)
 
 Data = tuple[Tensor, Tensor]
 Arm = Callable[[list[tuple[float, float]]], list[float]]
@@ -156,38 +180,30 @@ def _row(
     return [name, *milliseconds, *ratios, share, f"{worst:.0e}", f"{plan.words}; {chosen:.2f} s"]
 
 
-def main() -> None:
-    """Measure, and write the table."""
-    torch.set_num_threads(1)
+def write(part: str, names: list[str]) -> None:
+    """Measure some of the cases and write their table."""
     load = os.getloadavg()[0]
     rows = []
-    for name, make in cases().items():
-        rows.append(measure(name, *make()))
+    for name in names:
+        rows.append(measure(name, *cases()[name]()))
         print(rows[-1], flush=True)
-    header = ["problem", "floor, ms", "naive, ms", "plain, ms", "chosen, ms", "naive / chosen", "plain / chosen"]
-    header += [
-        "chosen / floor",
-        "arithmetic of the SGEMM peak: floor, chosen",
-        "largest difference",
-        "path; its choice",
-    ]
-    top = peak()
     machine = (
         f"{os.cpu_count()} cores ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()}), one intra-op "
-        f"thread, SGEMM peak {top:.0f} GFLOP/s, Python {platform.python_version()}, torch {torch.__version__}, "
+        f"thread, SGEMM peak {peak():.0f} GFLOP/s, Python {platform.python_version()}, torch {torch.__version__}, "
         f"load average {load:.1f} at the start and {os.getloadavg()[0]:.1f} at the end"
     )
-    lines = ["# A grid point", "", "Written by `make grid`; nothing here is typed by hand.", "", f"Machine: {machine}."]
-    lines += [
-        "",
-        f"Milliseconds a point of the one thread's processor time, which a busy neighbour lengthens little; "
-        f"float32, medians of {REPEATS} alternating turns; ratios of a turn with quartiles. "
-        "The floor is the model's eager forward pass and loss; the naive loop sets every tensor and does the same; "
-        "plain and chosen are the paths of `GridEvaluator`. Differences are relative, between the losses chosen and "
-        "naive. The arithmetic counted is that of the plain pass, so precomputed layers can exceed it.",
-        "",
-    ]
-    replace_part(TARGET, "grid", lines + table(header, rows))
+    lines = [f"## {part.capitalize()} problems", "", f"Machine: {machine}.", ""]
+    replace_part(TARGET, part, lines + table(HEADER, rows))
+
+
+def main() -> None:
+    """Measure what is named (large, small; nothing: both), and write the tables."""
+    torch.set_num_threads(1)
+    names = list(cases())
+    parts = {"large": names[:LARGE], "small": names[LARGE:]}
+    replace_part(TARGET, "grid", ["# A grid point", "", "Written by `make grid`; nothing is typed by hand.", "", WORDS])
+    for part in sys.argv[1:] or parts:
+        write(part, parts[part])
 
 
 if __name__ == "__main__":
