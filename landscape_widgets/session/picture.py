@@ -52,6 +52,9 @@ def picture_steps(
     started, first = time.perf_counter(), None
     try:
         for surface in stream:
+            if not surface.done:  # the forward pass is still being chosen
+                yield Update(curvature, caution=caution)
+                continue
             first = surface.evaluations if first is None else first
             left = None if evaluator.error else _seconds_left(surface, first, time.perf_counter() - started)
             yield Update(curvature, _drawable(surface), complete_level(evaluator, surface), left, caution)
