@@ -28,8 +28,8 @@ from landscape_widgets.compute.checkpoint_readers import save_parameters
 TARGET = ROOT / "benchmarks" / "GROWTH.md"
 WIDTHS, ROWS = (11, 41, 97), 11
 CHECKPOINTS, WIDEST = 1000, (64, 900, 1000, 40)
-BOUND_MB = 500.0
-"""What a projection may hold beyond the interpreter with torch and the model: blocks, maps and an n × n matrix."""
+BOUND_MB = 100.0
+"""What a projection may hold beyond the interpreter with torch and the model: a block, two vectors, n × n matrices."""
 
 
 def peak_mb() -> float:
@@ -157,7 +157,7 @@ def main() -> None:
         "# How cost grows",
         "",
         f"Written by `make growth`. {os.cpu_count()} cores, {processor()}, torch {torch.__version__}, one thread; "
-        f"load average {load:.1f} before.",
+        f"load average {load:.1f} before: times are worth quoting below {0.75 * (os.cpu_count() or 1):.1f} only.",
     ]
     replace_part(page, "growth", head)
     if "points" in asked.parts:
