@@ -18,7 +18,7 @@ import landscape_widgets as lw
 from benchmarks.page import replace_part, table
 
 TARGET = Path(__file__).with_name("GROWTH.md")
-WIDTH, SAMPLES = 5000, 2
+WIDTH, SAMPLES = 5000, 1
 MIB = 2**20
 OPERATOR_VECTORS = 12
 """Vectors of length P beside Lanczos: model, objective, replica, θ, kept graph, and those of a product under way."""
@@ -48,7 +48,7 @@ def child(memory: int) -> None:
     operator = lw.HessianOperator(lw.Objective(wide_perceptron(), nn.CrossEntropyLoss(), data))
     operator @ operator.theta
     before = peak()
-    run = lw.Lanczos(operator, 2, 2, memory=memory, max_products=150)
+    run = lw.Lanczos(operator, 2, 2, memory=memory, max_products=70)
     started = time.perf_counter()
     pairs = run.run()
     found = {
@@ -102,8 +102,8 @@ def main() -> None:
     lines = [
         "## Lanczos at 25 million parameters",
         "",
-        f"Written by `python -m benchmarks.growth_lanczos`. A float32 perceptron (8-{WIDTH}-{WIDTH}-10, {SAMPLES} "
-        "samples), two pairs from each end, one thread, each run in a process that may not take up more address space",
+        f"Written by `python -m benchmarks.growth_lanczos`. A float32 perceptron (8-{WIDTH}-{WIDTH}-10, samples: {SAMPLES}),"
+        " two pairs from each end, one thread, in a process that may not take up more address space",
         f"than the bound: `memory=` for Lanczos, and {OPERATOR_VECTORS} vectors of the parameters for model, objective "
         "and products. Peaks are resident memory above that of the interpreter with torch.",
         f"Machine: {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
