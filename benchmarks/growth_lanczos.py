@@ -103,7 +103,8 @@ def main() -> None:
         "## Lanczos at 25 million parameters",
         "",
         "Written by `python -m benchmarks.growth_lanczos`. A float32 perceptron "
-        f"(8-{WIDTH}-{WIDTH}-10, samples: {SAMPLES}), two pairs from each end, one thread, in a process that may not take up more address space",
+        f"(8-{WIDTH}-{WIDTH}-10, samples: {SAMPLES}), two pairs from each end, one thread, "
+        "in a process that may not take up more address space",
         f"than the bound: `memory=` for Lanczos, and {OPERATOR_VECTORS} vectors of the parameters for model, objective "
         "and products. Peaks are resident memory above that of the interpreter with torch.",
         f"Machine: {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
