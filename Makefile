@@ -9,7 +9,7 @@ SOURCES := $(shell find js/src -type f) js/build.mjs js/package.json
 export OMP_WAIT_POLICY = PASSIVE
 export GOMP_SPINCOUNT = 0
 
-.PHONY: setup build demo test test-long lint types js python format measured operators screenshots responsive right recorded densenet hessian-directions grid clean bench bench-quick growth gpu
+.PHONY: setup build demo test test-long lint types js python format measured operators screenshots responsive right recorded densenet hessian-directions grid adaptive clean bench bench-quick growth gpu
 
 setup: $(VENV)/.installed $(BUNDLE)
 
@@ -86,6 +86,9 @@ densenet: setup
 
 hessian-directions: setup
 	$(PY) -m benchmarks.hessian_directions
+
+adaptive: setup
+	$(PY) -m benchmarks.adaptive --train
 
 grid: setup
 	$(PY) -m benchmarks.grid

@@ -135,8 +135,10 @@ class PointEvaluator:
     def _add(self, values: dict[str, Any], outputs: Any, targets: Any, share: float, fetch: bool) -> None:
         """Add a batch's share of the loss and the metrics, as numbers or as float64 tensors where they are."""
         for name, value in self._values(outputs, targets).items():
-            number = float(value) if fetch or not isinstance(value, Tensor) else value.detach().double().reshape(())
-            values[name] = values.get(name, 0.0) + share * number
+            stays = not fetch and isinstance(value, Tensor) and value.device == self.objective.device
+            values[name] = values.get(name, 0.0) + share * (
+                value.detach().double().reshape(()) if stays else float(value)
+            )
 
     def _values(self, outputs: Any, targets: Any) -> dict[str, Any]:
         found: dict[str, Any] = {"loss": self.objective.loss_of(outputs, targets)}
