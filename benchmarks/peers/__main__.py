@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import platform
 import statistics
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.neighbours import Neighbours
 from benchmarks.peers import environments, report
 from benchmarks.peers.verdict import Verdict
 from benchmarks.peers.workers import Worker, alternate, summary
@@ -101,7 +101,7 @@ def main() -> None:
         if why:
             absent[peer] = why
             print(f"  {why}", flush=True)
-    started, before, roof = time.monotonic(), os.getloadavg()[0], matrix_roof()
+    started, neighbours, roof = time.monotonic(), Neighbours(), matrix_roof()
     tables: list[str] = []
     for name in asked.tasks.split(","):
         module = importlib.import_module(f"benchmarks.peers.tasks.{TASKS[name]}")
@@ -111,8 +111,9 @@ def main() -> None:
             own = measure(name, case, asked.quick, repeats, absent)
             print("\n".join(own), flush=True)
             tables += own
-            minutes, load = (time.monotonic() - started) / 60, (before, os.getloadavg()[0])
-            page = [*report.head(asked.quick, versions, load, minutes, roof), *report.missing(absent), *tables]
+            minutes = (time.monotonic() - started) / 60
+            head = report.head(asked.quick, versions, neighbours.words(minutes), minutes, roof)
+            page = [*head, *report.missing(absent), *tables]
             asked.output.write_text("\n".join(page), encoding="utf-8")
 
 

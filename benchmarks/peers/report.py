@@ -64,11 +64,9 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def head(quick: bool, versions: Mapping[str, str], load: tuple[float, float], minutes: float, roof: str) -> list[str]:
-    """What stands above the tables."""
+def head(quick: bool, versions: Mapping[str, str], neighbours: str, minutes: float, roof: str) -> list[str]:
+    """What stands above the tables; `neighbours` says what else ran."""
     kind = "bench-quick" if quick else "bench"
-    busy = max(load) > (os.cpu_count() or 1) * 0.75
-    note = "**the machine was busy: times are not to be quoted**" if busy else "a quiet machine"
     return [
         "# Side by side with the peers",
         "",
@@ -80,8 +78,7 @@ def head(quick: bool, versions: Mapping[str, str], load: tuple[float, float], mi
         "their own, at the versions below.",
         "",
         f"Machine: {os.cpu_count()} cores, {processor()}; {roof}.",
-        f"Load average {load[0]:.1f} before, {load[1]:.1f} after: {note}.",
-        f"The run took {minutes:.1f} minutes.",
+        f"The run took {minutes:.1f} minutes. {neighbours}",
         "",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
         "",
