@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
@@ -63,7 +64,6 @@ class PointEvaluator:
         self._points: PointsForward | None = None
         self._vectors = [objective.vector(item.vector, f"direction '{item.label}'") for item in directions]
         self._base: Tensor = objective.center.clone()
-        self._here: Tensor = torch.empty_like(self._base)  # memory new at every point would cost more than the sum
         self._row: tuple[float, ...] | None = None
 
     @property
@@ -102,7 +102,7 @@ class PointEvaluator:
     def _one(self, point: Sequence[float], partial: PartialPoint, fetch: bool) -> Generator[None, None, None]:
         batches = self.objective.batches
         if self.objective.batch_norm == "recomputed" and partial.statistics is None:
-            partial.statistics = yield from statistics_steps(self.objective, self._place(point))
+            partial.statistics = yield from statistics_steps(self.objective, self._at(point))
         first = partial.done
         for number, batch in enumerate(batches):
             if number < first:
@@ -110,7 +110,7 @@ class PointEvaluator:
             if number > first:
                 yield
             # A replica is borrowed for one batch only: none is held across a yield.
-            with evaluation(), self._replica(self._place(point), number == first) as replica:
+            with evaluation(), self._replica(point, number == first) as replica:
                 outputs, targets = self.objective.outputs(replica, batch, partial.statistics)
                 self._add(partial.values, outputs, targets, batch.weight / batches.total_weight, fetch)
             partial.done = number + 1
@@ -147,8 +147,9 @@ class PointEvaluator:
         return found
 
     @contextlib.contextmanager
-    def _replica(self, place: Tensor, move: bool) -> Iterator[Replica]:
+    def _replica(self, point: Sequence[float], move: bool) -> Iterator[Replica]:
         """A borrowed replica at a point; by a plan our own, which is moved at the first batch of a point only."""
+        place = functools.partial(self._write, point)
         if not self.plan.reshaped:
             with self.objective.replica(place) as replica:
                 yield replica
@@ -160,13 +161,19 @@ class PointEvaluator:
             self._fast.move_to(place)
         yield self._fast
 
-    def _place(self, point: Sequence[float]) -> Float[Tensor, " P"]:
+    def _at(self, point: Sequence[float]) -> Float[Tensor, " P"]:
+        theta = torch.empty_like(self.objective.center)
+        self._write(point, theta)
+        return theta
+
+    def _write(self, point: Sequence[float], out: Float[Tensor, " P"]) -> None:
+        """One fused sum, straight into the parameters: memory is what a point of a large model costs."""
         row = tuple(point[1:])
         if row != self._row:
             if row:
                 torch.add(self.objective.center, self._vectors[1], alpha=row[0], out=self._base)
             self._row = row
-        return torch.add(self._base, self._vectors[0], alpha=point[0], out=self._here)
+        torch.add(self._base, self._vectors[0], alpha=point[0], out=out)
 
 
 def fetched(found: Sequence[dict[str, Any]]) -> list[dict[str, float]]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from landscape_widgets.compute.data import Batch, slice_tensors, tensors_of
 from landscape_widgets.compute.fast_pooling import plain_poolings, pooled_by_maxima
-from landscape_widgets.compute.parameters import Replica
+from landscape_widgets.compute.parameters import Place, Replica
 from landscape_widgets.compute.torch_state import differentiation
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -110,8 +110,8 @@ class FastForward(Replica):
         self.module = _InBlocks(self.module, plan)
         self.move_to(source.flat)
 
-    def move_to(self, theta: Float[Tensor, " P"]) -> None:
-        """Copy a flat vector into the parameters, and fold them anew."""
+    def move_to(self, theta: Float[Tensor, " P"] | Place) -> None:
+        """Copy a flat vector into the parameters, or let a function write there, and fold them anew."""
         super().move_to(theta)
         with torch.no_grad():
             for convolution in self._convolutions:

@@ -21,6 +21,7 @@ from landscape_widgets.compute.batch_statistics import (
 from landscape_widgets.compute.data import Batch, Batches, WeightFunction, in_single, tensors_of
 from landscape_widgets.compute.parameters import (
     ParameterLayout,
+    Place,
     Replica,
     Selection,
     convert_floating,
@@ -150,7 +151,7 @@ class Objective:
         }
 
     @contextlib.contextmanager
-    def replica(self, at: Tensor | None = None) -> Iterator[Replica]:
+    def replica(self, at: Tensor | Place | None = None) -> Iterator[Replica]:
         """Borrow a private copy of the model, moved to `at` (None: the centre); one thread at a time each."""
         with self._lock:
             replica = self._idle.pop() if self._idle else None
@@ -164,7 +165,7 @@ class Objective:
             with self._lock:
                 self._idle.append(replica)
 
-    def own_replica(self, at: Tensor | None = None) -> Replica:
+    def own_replica(self, at: Tensor | Place | None = None) -> Replica:
         """A new private copy of the model at `at` (None: the centre), the caller's for good."""
         with self._lock, torch.inference_mode(False):
             replica = Replica(self._master.module, self._names, None, self.device)

@@ -17,6 +17,9 @@ from torch.nn.utils.weight_norm import WeightNorm as OlderWeightNorm
 
 from landscape_widgets.errors import InputError, ModelError
 
+Place = Callable[[Tensor], object]
+"""Writes a flat vector into the one it is given."""
+
 Selection = Callable[[str, Tensor], bool] | Collection[str] | None
 
 
@@ -93,10 +96,13 @@ class Replica:
             parameter.data = view
             parameter.requires_grad_(True)
 
-    def move_to(self, theta: Float[Tensor, " P"]) -> None:
-        """Copy a flat vector into the parameters (invalidates graphs retained on this replica)."""
+    def move_to(self, theta: Float[Tensor, " P"] | Place) -> None:
+        """Copy a flat vector into the parameters, or let a function write there (invalidates retained graphs)."""
         with torch.no_grad():
-            self.flat.copy_(theta)
+            if isinstance(theta, Tensor):
+                self.flat.copy_(theta)
+            else:
+                theta(self.flat)
 
     def reset_buffers(self) -> None:
         """Put back the buffers that a forward pass has changed, so that the loss is a function of θ alone."""
