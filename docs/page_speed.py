@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -20,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, TimeoutError, expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "page-speed.md"
@@ -57,7 +58,7 @@ requestAnimationFrame(look);
 
 SETUP = """
 import json, pathlib, time, torch, landscape_widgets as lw
-objective = lw.Objective(lw.zoo.mlp((64, 128, 10)), torch.nn.CrossEntropyLoss(), lw.zoo.digits())
+objective = lw.Objective(lw.zoo.mlp((64, 300, 256, 10)), torch.nn.CrossEntropyLoss(), lw.zoo.digits())
 born, sent = [], []
 def watched(explorer):
     outbox = explorer._outbox
@@ -90,6 +91,8 @@ KEEP = "pathlib.Path('log.json').write_text(json.dumps({'born': born, 'sent': se
 VIEWS = ("surface", "contour", "both")
 POINTS = 49 * 49
 FIRST = 13 * 13
+LIMIT = 90
+"""Seconds after which a picture that is not complete is given up."""
 
 HEAD = ("figure", "first picture", "13 × 13", "49 × 49", "redraws a second", "longest stall", "value to pixels")
 HEAD += ("messages", "bytes")
@@ -112,9 +115,12 @@ class Streamed:
 
     def row(self) -> tuple[str, ...]:
         """A row of the table."""
+        if math.isnan(self.complete):
+            return (self.name, "–", "–", f"not within {LIMIT} s", *["–"] * 5)
         seconds = (f"{value:.1f} s" for value in (self.preview, self.first, self.complete))
-        pixels = f"{1000 * self.latency:.0f} ms, at most {1000 * self.worst:.0f}"
-        cost = (f"{self.redraws:.1f}", f"{1000 * self.stall:.0f} ms", pixels)
+        pixels = "–" if math.isnan(self.latency) else f"{1000 * self.latency:.0f} ms, at most {1000 * self.worst:.0f}"
+        streamed = self.complete > self.first
+        cost = (f"{self.redraws:.1f}", f"{1000 * self.stall:.0f} ms", pixels) if streamed else ("–", "–", pixels)
         return (self.name, *seconds, *cost, f"{self.messages}", f"{self.size / 1000:.0f} kB")
 
 
@@ -130,7 +136,12 @@ def _streamed(browser: Browser, server: Server, name: str, cell: str) -> Streame
     complete = f"() => lwProbe.draws.some(([at, done]) => done === {POINTS} && at > lwProbe.began)"
     # A rival's first figure, of zeros, has all its points: what counts comes after holes.
     rival = "() => lwProbe.draws.slice(1).some(([, done]) => done === 2401)"
-    notebook.page.wait_for_function(rival if cell is RIVAL else complete, timeout=150_000, polling=200)
+    try:
+        notebook.page.wait_for_function(rival if cell is RIVAL else complete, timeout=1000 * LIMIT, polling=200)
+    except TimeoutError:
+        notebook.page.close()
+        print(f"{name}: not drawn within {LIMIT} s", flush=True)
+        return Streamed(name, *[math.nan] * 7, messages=0, size=0)
     notebook.page.wait_for_timeout(1000)
     page: dict[str, Any] = notebook.page.evaluate("lwProbe")
     frames = [size for kind, size in notebook.frames if kind == "comm_msg"]
@@ -177,8 +188,8 @@ def _summary(
         complete=end - began,
         redraws=sum(start < at <= end for at, _ in draws) / max(end - start, 1e-9),
         stall=max(stalls, default=0.0),
-        latency=statistics.median(waits or [0.0]),
-        worst=max(waits, default=0.0),
+        latency=statistics.median(waits or [math.nan]),
+        worst=max(waits, default=math.nan),
         messages=len(messages),
         size=sum(messages),
     )
@@ -241,7 +252,7 @@ def document(streams: list[tuple[str, ...]], costs: list[tuple[str, ...]]) -> st
         "",
         "## While 49 × 49 points stream in",
         "",
-        "The digits MLP with 9,610 parameters; seconds from the start of the cell that shows the widget, imports done. "
+        "A digits MLP with 99,126 parameters; seconds from the start of the cell that shows the widget, imports done. "
         "Redraws and the longest task of the main thread are counted from the first complete 13 × 13 to the last "
         "point. From value to pixels: the median over everything computed in that time. plotly's figure is sent every "
         "new value at once, and shows none in its first drawing.",
