@@ -54,6 +54,10 @@ class Batch:
             self, inputs=_map(self.inputs, torch.Tensor.clone), targets=_map(self.targets, torch.Tensor.clone)
         )
 
+    def double(self) -> Batch:
+        """The same batch with its floating tensors in float64."""
+        return dataclasses.replace(self, inputs=_map(self.inputs, _wide), targets=_map(self.targets, _wide))
+
     def _reindexed(self, function: Callable[[Tensor], Tensor], size: int) -> Batch | None:
         tensors = list(tensors_of((self.inputs, self.targets)))
         if any(tensor.ndim == 0 or len(tensor) != self.size for tensor in tensors):
@@ -224,6 +228,10 @@ def tensors_of(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, (tuple, list)):
         for item in value:
             yield from tensors_of(item)
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:

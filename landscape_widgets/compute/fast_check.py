@@ -15,12 +15,9 @@ from torch import Tensor
 from landscape_widgets.compute.data import Batch, tensors_of
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.parameters import Replica
+from landscape_widgets.compute.rounding import allowed
 from landscape_widgets.compute.torch_state import evaluation, normal_vector, one_thread
 
-EXACT = 1e-12
-"""Largest difference from the plain pass in float64, relative to the largest output."""
-TIMES_PLAIN = 3.0
-"""Largest error in float32, in errors of the plain pass; both against float64."""
 FINE = 1e-5
 """Seconds that a clock must tell apart."""
 
@@ -54,7 +51,7 @@ def checked(objective: Objective, batch: Batch, theta: Tensor) -> Check:
             return Check(theta, plain, plain)
         names = [block.name for block in objective.layout.blocks]
         double = Replica(replica.module, names, torch.float64, objective.device)
-    return Check(theta, plain, outputs_of(_double(batch).apply(double.module)))
+    return Check(theta, plain, outputs_of(batch.double().apply(double.module)))
 
 
 def compare(found: list[Tensor], plain: list[Tensor], exact: list[Tensor]) -> None:
@@ -63,7 +60,7 @@ def compare(found: list[Tensor], plain: list[Tensor], exact: list[Tensor]) -> No
         raise UnequalError("outputs of another form")
     error, own = distance(found, exact), distance(plain, exact)
     single = any(one.dtype == torch.float32 for one in plain)
-    bound = TIMES_PLAIN * own + torch.finfo(torch.float32).eps if single else EXACT
+    bound = allowed(own, single)
     if not error <= bound:
         raise UnequalError(f"outputs differ by {error:.1e}, allowed {bound:.1e}")
 
@@ -90,12 +87,6 @@ def outputs_of(outputs: Any) -> list[Tensor]:
     return found
 
 
-def _double(batch: Batch) -> Batch:
-    doubled = batch.head(batch.size)
-    assert doubled is not None
-    return doubled._reindexed(lambda one: one.double() if one.is_floating_point() else one, batch.size) or doubled
-
-
 @contextlib.contextmanager
 def working(threads: int) -> Iterator[None]:
     """Compute without a graph; with one intra-op thread where `threads` are to be restored (0: as it is)."""
@@ -114,8 +105,3 @@ def clock(device: torch.device) -> float:
     elif torch.get_num_threads() == 1 and time.get_clock_info("thread_time").resolution <= FINE:
         return time.thread_time()
     return time.perf_counter()
-
-
-def first_line(error: Exception) -> str:
-    """An error in a few words."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -11,32 +11,29 @@ from collections.abc import Generator
 import torch
 from torch import Tensor, nn
 
+from landscape_widgets.compute.convolutions import CONVOLUTIONS, Pair, ordinary
 from landscape_widgets.compute.data import Batch
 from landscape_widgets.compute.fast_check import (
-    EXACT,
     Check,
     checked,
     clock,
     compare,
     displacement,
     distance,
-    first_line,
     outputs_of,
     working,
 )
 from landscape_widgets.compute.fast_forward import (
     BLOCK,
-    CONVOLUTIONS,
     FastForward,
     FastPlan,
-    Pair,
     foldable_pairs,
-    ordinary,
 )
 from landscape_widgets.compute.fast_points_choice import LITTLE, points_steps
 from landscape_widgets.compute.fast_pooling import plain_poolings
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.parameters import Replica
+from landscape_widgets.compute.rounding import EXACT, first_line
 
 CHECKED, CHECKED_BLOCK, TIMED = 24, 16, 2 * BLOCK
 """Samples a check takes, in blocks of how many, and samples that are timed."""

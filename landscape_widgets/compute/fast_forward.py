@@ -11,19 +11,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from landscape_widgets.compute.convolutions import (
+    Pair,
+    fixed_norm,
+    folded,
+    ordinary,
+    plain_convolution,
+    unchanged,
+    watched_pass,
+)
 from landscape_widgets.compute.data import Batch, slice_tensors, tensors_of
 from landscape_widgets.compute.fast_pooling import plain_poolings, pooled_by_maxima
 from landscape_widgets.compute.parameters import Place, Replica
 from landscape_widgets.compute.torch_state import differentiation
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 BLOCK = 64
 """Samples a block: their activations stay in the cache of one core."""
 IMAGE = 4
 """Dimensions of a batch of images, which "channels last" is about."""
-
-Pair = tuple[str, str]
 
 
 class NotPerSampleError(Exception):
@@ -131,11 +136,13 @@ class _Convolution:
         """Take the place of the layer's forward pass; its parameters stay where they are, shared or not."""
         self.layer.forward = self.forward
         if self.norm is not None:
-            self.norm.forward = _unchanged
+            self.norm.forward = unchanged
 
     def refresh(self) -> None:
         """Compute filters and bias from the parameters as they are now."""
-        self.weight, self.bias = folded(self.layer, self.norm)
+        self.weight, self.bias = (
+            (self.layer.weight, self.layer.bias) if self.norm is None else folded(self.layer, self.norm)
+        )
         if self.channels_last:
             self.weight = self.weight.contiguous(memory_format=torch.channels_last)
 
@@ -143,21 +150,6 @@ class _Convolution:
         """The convolution, normalised already."""
         result: Tensor = self.layer._conv_forward(x, self.weight, self.bias)
         return result
-
-
-def folded(layer: Any, norm: Any) -> tuple[Tensor, Tensor | None]:
-    """Filters and bias of a convolution and the BatchNorm layer behind it (None: of the convolution alone)."""
-    if norm is None:
-        return layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
-    scale = torch.rsqrt(norm.running_var + norm.eps)
-    scale = scale if norm.weight is None else scale * norm.weight
-    shift = -norm.running_mean if layer.bias is None else layer.bias - norm.running_mean
-    shift = shift * scale if norm.bias is None else torch.addcmul(norm.bias, shift, scale)
-    return layer.weight * scale.view(-1, *[1] * (layer.weight.ndim - 1)), shift
-
-
-def _unchanged(x: Tensor) -> Tensor:
-    return x
 
 
 def _convolutions(module: nn.Module, plan: FastPlan) -> Iterator[_Convolution]:
@@ -211,12 +203,6 @@ def _in_rows(output: Any) -> Any:
     return output.contiguous() if isinstance(output, Tensor) else output
 
 
-def ordinary(part: nn.Module) -> bool:
-    """Whether a layer has no hook of its own, nor a forward pass put in place of its class's."""
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return "forward" not in vars(part) and not any(getattr(part, name, None) for name in hooks)
-
-
 def foldable_pairs(replica: Replica, batch: Batch) -> tuple[Pair, ...]:
     """Names of convolutions and BatchNorm layers in evaluation mode that read nothing but their output.
 
@@ -232,24 +218,13 @@ def foldable_pairs(replica: Replica, batch: Batch) -> tuple[Pair, ...]:
     watch = _Watch()
     handles = []
     for part in names:
-        if type(part) in CONVOLUTIONS and ordinary(part):
+        if plain_convolution(part):
             handles.append(part.register_forward_hook(watch.convolved))
-        elif type(part) in NORMS and ordinary(part) and _fixed_statistics(part):
+        elif fixed_norm(part):
             handles.append(part.register_forward_hook(watch.normed))
-    try:
-        replica.reset_buffers()
-        with differentiation():
-            outputs = batch.apply(replica.module)
-        readers = _readers(outputs)
-    finally:
-        for handle in handles:
-            handle.remove()
+    readers = _readers(watched_pass(replica, batch, handles, differentiation()))
     found = [(layer, norm) for layer, norm in watch.pairs() if readers.get(watch.node(layer), 1) == 1]
     return tuple((names[layer], names[norm]) for layer, norm in found)
-
-
-def _fixed_statistics(norm: Any) -> bool:
-    return not norm.training and norm.running_mean is not None and norm.running_var is not None
 
 
 class _Watch:

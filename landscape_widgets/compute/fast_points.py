@@ -12,8 +12,8 @@ from torch.func import functional_call, vmap
 from torch.nn import functional
 from torch.utils._pytree import tree_map
 
+from landscape_widgets.compute.convolutions import ordinary, watched_pass
 from landscape_widgets.compute.data import Batch
-from landscape_widgets.compute.fast_forward import ordinary
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.parameters import Replica
 from landscape_widgets.compute.torch_state import differentiation
@@ -85,13 +85,7 @@ def first_layer(replica: Replica, batch: Batch) -> str:
     for name, part in replica.module.named_modules():
         if type(part) is nn.Linear and ordinary(part) and name:
             handles.append(part.register_forward_hook(_noting(calls.setdefault(name, []))))
-    try:
-        replica.reset_buffers()
-        with differentiation():
-            batch.apply(replica.module)
-    finally:
-        for handle in handles:
-            handle.remove()
+    watched_pass(replica, batch, handles, differentiation())
     return next((name for name, found in calls.items() if found == [True]), "")
 
 

@@ -15,13 +15,13 @@ from landscape_widgets.compute.fast_check import (
     clock,
     compare,
     displacement,
-    first_line,
     outputs_of,
     working,
 )
 from landscape_widgets.compute.fast_forward import FastPlan
 from landscape_widgets.compute.fast_points import PointsForward, first_layer
 from landscape_widgets.compute.objective import Objective, finished
+from landscape_widgets.compute.rounding import first_line
 from landscape_widgets.results import Direction
 
 TINY, COLD = 1e-3, 10

@@ -25,10 +25,10 @@ MAY_IMPORT = {
 CHECKPOINTS = {"checkpoints", "checkpoint_readers"}
 SLICES = {"slice_curvature", "slice_laws", "quadratic_forms", "random_slices", "slice_words"}
 RUNGS = [
-    {"stream", "torch_state"},
+    {"stream", "torch_state", "rounding"},
     {"parameters"},
     {"data"},
-    {"objective", "probe", "batch_statistics", "samples"},
+    {"objective", "probe", "batch_statistics", "samples", "convolutions"},
     {"operators"},
     {"evaluate", "blocks", "fast*", "krylov", "verification", "lanczos", "trajectory", "training*"} | CHECKPOINTS,
     {

@@ -12,18 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from landscape_widgets.compute.convolutions import (
+    CONVOLUTIONS,
+    NORMS,
+    Pair,
+    fixed_norm,
+    folded,
+    plain_convolution,
+    unchanged,
+    watched_pass,
+)
 from landscape_widgets.compute.data import Batch
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.parameters import Replica
+from landscape_widgets.compute.rounding import allowed, first_line
 from landscape_widgets.compute.torch_state import evaluation, normal_vector
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-EXACT = 1e-12
-"""Largest difference from the plain product in float64, relative to its length."""
-TIMES_PLAIN = 3.0
-"""Largest error in float32, in errors of the plain product; both against float64."""
 CHECKED = 2
 """Samples the check multiplies."""
 FEWEST = 16
@@ -41,7 +45,7 @@ class Folding:
     ('BatchNorm folded', 'plain: no BatchNorm to fold')
     """
 
-    pairs: tuple[tuple[str, str], ...] = ()
+    pairs: tuple[Pair, ...] = ()
     reason: str = ""
 
     @property
@@ -55,7 +59,7 @@ class Folding:
         for name, norm_name in self.pairs:
             layer, norm = parts[name], parts[norm_name]
             layer.forward = functools.partial(_folded, layer, norm)
-            norm.forward = _unchanged
+            norm.forward = unchanged
 
 
 _known: weakref.WeakKeyDictionary[Objective, dict[str, Folding]] = weakref.WeakKeyDictionary()
@@ -103,7 +107,7 @@ def _checked(objective: Objective, replica: Replica, product: Product) -> Foldin
             return Folding(reason="no BatchNorm behind a convolution")
         error, bound = _errors(objective, replica, few, product, folding)
     except Exception as failure:  # noqa: BLE001 -- a model may refuse the check in any way: the plain product stays
-        return Folding(reason=f"no check: {(str(failure).splitlines() or [type(failure).__name__])[0][:120]}")
+        return Folding(reason=f"no check: {first_line(failure)}")
     if error <= bound:
         return folding
     return Folding(reason=f"folded products differ by {error:.1e}, allowed {bound:.1e}")
@@ -134,20 +138,14 @@ def _errors(
     if plain is None or found is None:
         return 0.0, 0.0
     if objective.dtype == torch.float64:
-        return _distance(found, plain), EXACT
-    exact = product(_copy(objective, replica, torch.float64), _double(few), vector.double())
+        return _distance(found, plain), allowed(0.0, single=False)
+    exact = product(_copy(objective, replica, torch.float64), few.double(), vector.double())
     assert exact is not None
-    return _distance(found, exact), TIMES_PLAIN * _distance(plain, exact) + torch.finfo(torch.float32).eps
+    return _distance(found, exact), allowed(_distance(plain, exact), single=True)
 
 
 def _copy(objective: Objective, replica: Replica, dtype: torch.dtype | None) -> Replica:
     return Replica(replica.module, [block.name for block in objective.layout.blocks], dtype, objective.device)
-
-
-def _double(batch: Batch) -> Batch:
-    doubled = batch._reindexed(lambda one: one.double() if one.is_floating_point() else one, batch.size)
-    assert doubled is not None
-    return doubled
 
 
 def _distance(found: Tensor, exact: Tensor) -> float:
@@ -156,7 +154,7 @@ def _distance(found: Tensor, exact: Tensor) -> float:
     return float(torch.linalg.vector_norm(found.double() - wide)) / (length or 1.0)
 
 
-def neighbours(replica: Replica, batch: Batch) -> tuple[tuple[str, str], ...]:
+def neighbours(replica: Replica, batch: Batch) -> tuple[Pair, ...]:
     """Names of convolutions and of the BatchNorm layers in evaluation mode that took the very tensor they gave.
 
     Candidates only: that nothing else reads that tensor is for the comparison of products to find out.
@@ -177,17 +175,11 @@ def neighbours(replica: Replica, batch: Batch) -> tuple[tuple[str, str], ...]:
 
     handles = []
     for name, part in replica.module.named_modules():
-        if type(part) in CONVOLUTIONS and _ordinary(part):
+        if plain_convolution(part):
             handles.append(part.register_forward_hook(functools.partial(convolved, name)))
-        elif type(part) in NORMS and _ordinary(part) and _fixed_statistics(part):
+        elif fixed_norm(part):
             handles.append(part.register_forward_pre_hook(functools.partial(normed, name)))
-    try:
-        replica.reset_buffers()
-        with evaluation():
-            batch.apply(replica.module)
-    finally:
-        for handle in handles:
-            handle.remove()
+    watched_pass(replica, batch, handles, evaluation())
     once = [name for name, _ in given], [name for name, _ in taken]
     return tuple(
         (layer, norm)
@@ -197,25 +189,8 @@ def neighbours(replica: Replica, batch: Batch) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _ordinary(part: nn.Module) -> bool:
-    """Whether a layer has no hook of its own, nor a forward pass put in place of its class's."""
-    return "forward" not in vars(part) and not any(getattr(part, name, None) for name in HOOKS)
-
-
-def _fixed_statistics(norm: Any) -> bool:
-    return not norm.training and norm.running_mean is not None and norm.running_var is not None
-
-
 def _folded(layer: Any, norm: Any, x: Tensor) -> Tensor:
     """The convolution, normalised already; filters and bias are functions of the parameters, with their graph."""
-    scale = torch.rsqrt(norm.running_var + norm.eps)
-    scale = scale if norm.weight is None else scale * norm.weight
-    shift = -norm.running_mean if layer.bias is None else layer.bias - norm.running_mean
-    shift = shift * scale if norm.bias is None else torch.addcmul(norm.bias, shift, scale)
-    weight = layer.weight * scale.view(-1, *[1] * (layer.weight.ndim - 1))
-    result: Tensor = layer._conv_forward(x, weight, shift)
+    weight, bias = folded(layer, norm)
+    result: Tensor = layer._conv_forward(x, weight, bias)
     return result
-
-
-def _unchanged(x: Tensor) -> Tensor:
-    return x
