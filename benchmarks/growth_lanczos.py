@@ -67,38 +67,28 @@ def child(memory: int) -> None:
     print(json.dumps(found))
 
 
+def measured(memory: int) -> dict[str, str]:
+    """What a run within so many bytes took, in a process of its own: the columns of the table."""
+    command = [sys.executable, "-m", "benchmarks.growth_lanczos", str(memory)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=TARGET.parents[1])
+    found = json.loads(done.stdout.splitlines()[-1])
+    values = ", ".join(f"{value:.4g}" for value in found["values"])
+    return {
+        "parameters": f"{found['size']:,}",
+        "`memory=`": f"{memory / MIB:,.0f} MiB",
+        "basis vectors": str(found["basis"]),
+        "objective and product": f"{found['operator'] / MIB:,.0f} MiB",
+        "peak in all": f"{found['peak'] / MIB:,.0f} MiB",
+        "bound": f"{found['bound'] / MIB:,.0f} MiB",
+        "products": str(found["products"]),
+        "time": f"{found['seconds']:.0f} s",
+        "two largest, two smallest": f"{found['outcome']}: {values}",
+    }
+
+
 def main() -> None:
-    """Run within 2.5 GiB in a process of its own, and write the page."""
-    rows = []
-    for memory in (5 * 2**29,):
-        command = [sys.executable, "-m", "benchmarks.growth_lanczos", str(memory)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=TARGET.parents[1])
-        found = json.loads(done.stdout.splitlines()[-1])
-        values = ", ".join(f"{value:.4g}" for value in found["values"])
-        rows.append(
-            (
-                f"{found['size']:,}",
-                f"{memory / MIB:,.0f} MiB",
-                found["basis"],
-                f"{found['operator'] / MIB:,.0f} MiB",
-                f"{found['peak'] / MIB:,.0f} MiB",
-                f"{found['bound'] / MIB:,.0f} MiB",
-                found["products"],
-                f"{found['seconds']:.0f} s",
-                f"{found['outcome']}: {values}",
-            )
-        )
-    header = (
-        "parameters",
-        "`memory=`",
-        "basis vectors",
-        "objective and product",
-        "peak in all",
-        "bound",
-        "products",
-        "time",
-        "two largest, two smallest",
-    )
+    """Run within 2.5 GiB, and write the page."""
+    row = measured(5 * 2**29)
     lines = [
         "## Lanczos at 25 million parameters",
         "",
@@ -110,7 +100,7 @@ def main() -> None:
         f"Machine: {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
         f"torch {torch.__version__}.",
         "",
-        *table(header, rows),
+        *table(tuple(row), [tuple(row.values())]),
     ]
     replace_part(TARGET, "lanczos", lines)
 

@@ -15,19 +15,18 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, TimeoutError, expect, sync_playwright
+from playwright.sync_api import Browser, TimeoutError, expect
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "page-speed.md"
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
-from lab import CHROMIUM_FLAGS, NotebookPage, Server, chromium, start_server, write_notebook  # noqa: E402
+from lab import NotebookPage, Server, laboratory, write_notebook  # noqa: E402
 
 PROBE = """
 const now = () => (performance.timeOrigin + performance.now()) / 1000;
@@ -229,15 +228,8 @@ def _redraws(
 
 def main() -> None:
     """Measure and write."""
-    root = Path(tempfile.mkdtemp())
-    server = start_server(root)
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
-            streams, costs = stream_times(browser, server), redraw_costs(browser, root)
-            browser.close()
-    finally:
-        server.process.terminate()
+    with laboratory() as (browser, server):
+        streams, costs = stream_times(browser, server), redraw_costs(browser, server.root)
     TARGET.write_text(document([stream.row() for stream in streams], costs), encoding="utf-8")
 
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "responsive.md"
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
 import page_speed  # noqa: E402
-from lab import CHROMIUM_FLAGS, NotebookPage, Server, chromium, start_server, write_notebook  # noqa: E402
+from lab import NotebookPage, Server, laboratory, write_notebook  # noqa: E402
 
 RUN = re.compile(r"\[\d+\]:")
 """The prompt of a cell that has run."""
@@ -151,19 +150,12 @@ def lost_contexts(browser: Browser, server: Server) -> tuple[int, int]:
 
 def main() -> None:
     """Measure and write."""
-    root = Path(tempfile.mkdtemp())
-    server = start_server(root)
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
-            write_notebook(root / "cells.ipynb", [SETUP, *CELLS.values()])
-            notebook = NotebookPage(browser.new_page(viewport={"width": 1300, "height": 1000}), server, "cells.ipynb")
-            cells = redraw_times(notebook)
-            notebook.page.close()
-            widgets, (made, lost) = peers(browser, server), lost_contexts(browser, server)
-            browser.close()
-    finally:
-        server.process.terminate()
+    with laboratory() as (browser, server):
+        write_notebook(server.root / "cells.ipynb", [SETUP, *CELLS.values()])
+        notebook = NotebookPage(browser.new_page(viewport={"width": 1300, "height": 1000}), server, "cells.ipynb")
+        cells = redraw_times(notebook)
+        notebook.page.close()
+        widgets, (made, lost) = peers(browser, server), lost_contexts(browser, server)
     TARGET.write_text(page(cells, widgets, made, lost), encoding="utf-8")
     page_speed.main()
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
-from lab import CHROMIUM_FLAGS, NotebookPage, chromium, start_server, write_notebook  # noqa: E402
+from lab import NotebookPage, laboratory, write_notebook  # noqa: E402
 
 WIDE, NARROW = 1340, 640
 
@@ -89,19 +88,12 @@ saddle
 def main() -> None:
     """Each scene light and dark, wide and narrow."""
     scenes = [scene for scene in SCENES if not sys.argv[1:] or scene.name in sys.argv[1:]]
-    root = Path(tempfile.mkdtemp())
-    server = start_server(root)
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
-            for scene in scenes:
-                write_notebook(root / f"{scene.name}.ipynb", [scene.cell])
-                page = browser.new_page(viewport={"width": WIDE, "height": 1000})
-                take(page, NotebookPage(page, server, f"{scene.name}.ipynb"), scene)
-                page.close()
-            browser.close()
-    finally:
-        server.process.terminate()
+    with laboratory() as (browser, server):
+        for scene in scenes:
+            write_notebook(server.root / f"{scene.name}.ipynb", [scene.cell])
+            page = browser.new_page(viewport={"width": WIDE, "height": 1000})
+            take(page, NotebookPage(page, server, f"{scene.name}.ipynb"), scene)
+            page.close()
 
 
 def take(page: Any, notebook: NotebookPage, scene: Scene) -> None:

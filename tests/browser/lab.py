@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -10,11 +11,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+from playwright.sync_api import Browser, sync_playwright
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -94,6 +98,19 @@ def start_server(root: Path) -> Server:
             return Server(url, root, process)
     process.kill()
     raise RuntimeError(f"JupyterLab did not answer: {(root / 'server.log').read_text()[-2000:]}")
+
+
+@contextlib.contextmanager
+def laboratory() -> Iterator[tuple[Browser, Server]]:
+    """A Chromium and a JupyterLab on a new folder, for a script that measures or takes pictures."""
+    server = start_server(Path(tempfile.mkdtemp()))
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+            yield browser, server
+            browser.close()
+    finally:
+        server.process.terminate()
 
 
 def write_notebook(path: Path, cells: list[str]) -> None:
