@@ -15,6 +15,7 @@ from torch import Tensor
 
 from landscape_widgets.compute.batch_statistics import Statistics, statistics_steps
 from landscape_widgets.compute.fast_forward import FastForward, FastPlan
+from landscape_widgets.compute.fast_losses import point_of, points_loss
 from landscape_widgets.compute.fast_points import PointsForward
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.parameters import Replica
@@ -112,11 +113,11 @@ class PointEvaluator:
             # A replica is borrowed for one batch only: none is held across a yield.
             with evaluation(), self._replica(point, number == first) as replica:
                 outputs, targets = self.objective.outputs(replica, batch, partial.statistics)
-                self._add(partial.values, outputs, targets, batch.weight / batches.total_weight, fetch)
+                self._add(partial.values, self._values(outputs, targets), batch.weight / batches.total_weight, fetch)
             partial.done = number + 1
 
     def _stacked(self, points: Sequence[Sequence[float]]) -> Generator[None, None, list[dict[str, Any]]]:
-        """The values of points in one pass a batch; the loss and the metrics see one point's outputs at a time."""
+        """The values of points in one pass a batch; metrics see one point's outputs at a time."""
         objective, values = self.objective, [dict[str, Any]() for _ in points]
         with evaluation():
             places = torch.tensor(list(points), dtype=objective.dtype, device=objective.device)
@@ -128,23 +129,34 @@ class PointEvaluator:
             share = batch.weight / objective.batches.total_weight
             with evaluation():
                 outputs = self._points.outputs(places, batch, number)
-                for own, one in zip(values, outputs, strict=True):
-                    self._add(own, one, batch.targets, share, fetch=not self._gather)
+                found = self._values_of_points(outputs, batch.targets, len(points))
+                for own, one in zip(values, found, strict=True):
+                    self._add(own, one, share, fetch=not self._gather)
         return values
 
-    def _add(self, values: dict[str, Any], outputs: Any, targets: Any, share: float, fetch: bool) -> None:
+    def _values_of_points(self, outputs: Any, targets: Any, count: int) -> list[dict[str, Any]]:
+        """Loss and metrics of points from outputs with the points in front."""
+        objective = self.objective
+        if not self.plan.losses:
+            return [self._values(point_of(outputs, index), targets) for index in range(count)]
+        losses = points_loss(objective, outputs, targets)
+        found: list[dict[str, Any]] = [{"loss": loss} for loss in (losses if self._gather else losses.tolist())]
+        for index, own in enumerate(found if objective.metrics else []):
+            one = point_of(outputs, index)
+            own |= {name: metric(one, targets) for name, metric in objective.metrics.items()}
+        return found
+
+    def _add(self, values: dict[str, Any], found: dict[str, Any], share: float, fetch: bool) -> None:
         """Add a batch's share of the loss and the metrics, as numbers or as float64 tensors where they are."""
-        for name, value in self._values(outputs, targets).items():
+        for name, value in found.items():
             stays = not fetch and isinstance(value, Tensor) and value.device == self.objective.device
             values[name] = values.get(name, 0.0) + share * (
                 value.detach().double().reshape(()) if stays else float(value)
             )
 
     def _values(self, outputs: Any, targets: Any) -> dict[str, Any]:
-        found: dict[str, Any] = {"loss": self.objective.loss_of(outputs, targets)}
-        for name, metric in self.objective._metrics.items():
-            found[name] = metric(outputs, targets)
-        return found
+        loss = self.objective.loss_of(outputs, targets)
+        return {"loss": loss} | {name: metric(outputs, targets) for name, metric in self.objective.metrics.items()}
 
     @contextlib.contextmanager
     def _replica(self, point: Sequence[float], move: bool) -> Iterator[Replica]:

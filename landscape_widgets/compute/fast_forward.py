@@ -47,6 +47,7 @@ class FastPlan:
     pooling : whether max-pooling goes by maxima of rows and columns.
     points : points in one pass, their parameters stacked; 1: one by one.
     first : name of the layer whose outputs are precomputed in the coordinates of the plane; "" for none.
+    losses : whether the losses of these points are taken in one call.
     reason : why something was left out.
     """
 
@@ -56,6 +57,7 @@ class FastPlan:
     pooling: bool = False
     points: int = 1
     first: str = ""
+    losses: bool = False
     reason: str = ""
 
     @property

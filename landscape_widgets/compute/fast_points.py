@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional
-from torch.utils._pytree import tree_map
 
 from landscape_widgets.compute.convolutions import ordinary, watched_pass
 from landscape_widgets.compute.data import Batch
@@ -20,6 +20,8 @@ from landscape_widgets.compute.torch_state import differentiation
 
 FIRST_BYTES = 2**26
 """Memory that the precomputed outputs of a first layer may take."""
+NARROW = 16
+"""Outputs of a linear layer below which a product from the left, W xᵀ, is the faster one for many small matrices."""
 
 
 class PointsForward:
@@ -45,10 +47,13 @@ class PointsForward:
         self._precomputed = _precomputed(objective, replica, self._vectors, first) if first else None
         if self._precomputed is not None:
             replica.module.get_submodule(first).forward = lambda x: self._given
+        for part in replica.module.modules():
+            if type(part) is nn.Linear and ordinary(part) and part.out_features < NARROW:
+                vars(part)["forward"] = functools.partial(_from_the_left, part)
         self._replica = replica
 
-    def outputs(self, points: Float[Tensor, "K d"], batch: Batch, number: int) -> list[Any]:
-        """What the model gives at each point for batch `number`."""
+    def outputs(self, points: Float[Tensor, "K d"], batch: Batch, number: int) -> Any:
+        """What the model gives for batch `number`, each tensor with the points in front."""
         self._replica.reset_buffers()
         theta = _combined([self._objective.center, *self._vectors], points)
         blocks = self._objective.layout.blocks
@@ -62,12 +67,9 @@ class PointsForward:
 
         module = self._replica.module
         try:
-            stacked = vmap(one, (0, None if given is None else 0))(parameters, given)
+            return vmap(one, (0, None if given is None else 0))(parameters, given)
         finally:
             self._given = None
-        if isinstance(stacked, Tensor):
-            return list(stacked.contiguous())
-        return [tree_map(lambda tensor: tensor[index].contiguous(), stacked) for index in range(len(points))]  # noqa: B023
 
 
 def first_layer(replica: Replica, batch: Batch) -> str:
@@ -87,6 +89,14 @@ def first_layer(replica: Replica, batch: Batch) -> str:
             handles.append(part.register_forward_hook(_noting(calls.setdefault(name, []))))
     watched_pass(replica, batch, handles, differentiation())
     return next((name for name, found in calls.items() if found == [True]), "")
+
+
+def _from_the_left(layer: nn.Linear, x: Tensor) -> Tensor:
+    """The same sums as W xᵀ for a matrix x, laid out as the layer's own pass would."""
+    if x.ndim != 2:
+        return functional.linear(x, layer.weight, layer.bias)
+    product = layer.weight @ x.mT
+    return (product if layer.bias is None else product + layer.bias.unsqueeze(1)).mT.contiguous()
 
 
 def _noting(found: list[bool]) -> Callable[..., None]:

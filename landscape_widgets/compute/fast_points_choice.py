@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Generator
+from typing import Any
 
 import torch
 
@@ -19,6 +21,7 @@ from landscape_widgets.compute.fast_check import (
     working,
 )
 from landscape_widgets.compute.fast_forward import FastPlan
+from landscape_widgets.compute.fast_losses import point_of, verify_points_loss
 from landscape_widgets.compute.fast_points import PointsForward, first_layer
 from landscape_widgets.compute.objective import Objective, finished
 from landscape_widgets.compute.rounding import first_line
@@ -32,7 +35,7 @@ LARGEST = 2**26
 """Parameters times samples above which a point takes longer than `TINY` on any machine."""
 TOGETHER = 2**15
 """Samples times points in one pass: what small models compute with stays in the cache."""
-MOST, MOST_BYTES = 64, 2**26
+MOST, MOST_BYTES = 128, 2**26
 """Points in one pass, and the memory of their parameters."""
 GAIN = 0.8
 """Time of the fast pass, in times of the plain one, below which it is worth it."""
@@ -67,7 +70,7 @@ def points_steps(objective: Objective, points: int, threads: int) -> Generator[N
     try:
         plan = chooser.plan()
         yield
-        chooser.verify(plan)
+        plan = chooser.verified(plan)
         yield
         taken = chooser.timed(plan)
     except Exception as error:  # noqa: BLE001 -- a model may refuse to be mapped over points in any way
@@ -110,8 +113,9 @@ class _Chooser:
             raise UnequalError("too many samples or parameters")
         return FastPlan(points=count, first=first)
 
-    def verify(self, plan: FastPlan) -> None:
-        """Raise where outputs at the points of the check differ from the plain ones by more than rounding.
+    def verified(self, plan: FastPlan) -> FastPlan:
+        """The plan, with the losses in one call where that holds; raises where outputs at the points of the check
+        differ from the plain ones by more than rounding.
 
         torch warns of an operation that it cannot map but takes point by point: that is no gain, and refused too.
         """
@@ -119,11 +123,20 @@ class _Chooser:
         with working(self.threads), warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*batching rule")
             places = torch.tensor(POINTS, dtype=objective.dtype, device=objective.device)
-            fast = PointsForward(objective, self.vectors, plan.first)
-            for point, outputs in zip(POINTS, fast.outputs(places, batch, 0), strict=True):
+            stacked = PointsForward(objective, self.vectors, plan.first).outputs(places, batch, 0)
+            for index, point in enumerate(POINTS):
                 theta = objective.center + point[0] * self.vectors[0] + point[1] * self.vectors[1]
                 check = checked(objective, batch, theta)
-                compare(outputs_of(outputs), check.plain, check.exact)
+                compare(outputs_of(point_of(stacked, index)), check.plain, check.exact)
+            return dataclasses.replace(plan, losses=self._holds(stacked, batch.targets))
+
+    def _holds(self, stacked: Any, targets: Any) -> bool:
+        """Whether the losses of several points may be taken in one call."""
+        try:
+            verify_points_loss(self.objective, stacked, targets)
+        except Exception:  # noqa: BLE001 -- a loss may refuse to be mapped over points in any way
+            return False
+        return True
 
     def timed(self, plan: FastPlan) -> float:
         """Seconds a point of a full pass, loss and metrics included."""

@@ -207,7 +207,7 @@ class GridEvaluator(Computation[Surface, GridState]):
     def _fill(self, state: GridState, pending: np.ndarray) -> Generator[Surface, None, None]:
         """Evaluate these points."""
         started = time.perf_counter()
-        answers = self._answers(state, [tuple(int(i) for i in index) for index in np.argwhere(pending)])
+        answers = self._answers(state, list(zip(*(axis.tolist() for axis in np.nonzero(pending)), strict=True)))
         with contextlib.closing(answers):
             for part in answers:
                 for place, values in part:
@@ -220,7 +220,8 @@ class GridEvaluator(Computation[Surface, GridState]):
 
     def _answers(self, state: GridState, places: list[Place]) -> Generator[Answers, None, None]:
         """The values at these places, in parts: by the executor, or here, one batch a part."""
-        points = [(place, self._point(place)) for place in places]
+        axes = [axis.tolist() for axis in self.coordinates]
+        points = [(place, [axis[i] for axis, i in zip(axes, reversed(place), strict=True)]) for place in places]
         evaluator = state.idle.pop() if state.idle else PointEvaluator(self.objective, self.directions, state.plan)
         blocks = self._executor is not None or evaluator.together
         inline = (points[:1] if state.partial.done else []) if blocks else points
@@ -239,9 +240,6 @@ class GridEvaluator(Computation[Surface, GridState]):
         if self._executor is not None:
             given = self.objective, self.directions, self._executor, self._workers, state.plan, state.idle
             yield from BlockEvaluator(*given).stream(points[len(inline) :])
-
-    def _point(self, place: Place) -> list[float]:
-        return [float(axis[i]) for axis, i in zip(self.coordinates, reversed(place), strict=True)]
 
     def _record(self, state: GridState, place: tuple[int, ...], values: dict[str, float]) -> None:
         for name, value in values.items():

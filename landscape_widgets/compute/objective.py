@@ -102,12 +102,12 @@ class Objective:
         self.dtype = dtype if dtype is not None else _common_dtype(chosen)
         self.device = torch.device(device) if device is not None else chosen[0][1].device
         self._names = tuple(parameter_name for parameter_name, _ in chosen)
-        self._metrics = dict(metrics or {})
+        self.metrics = dict(metrics or {})
         self._random = not check_determinism
         self.writes_data = False
         """Whether the model or the loss writes into its inputs, so that each pass gets a copy."""
         with torch.inference_mode(False):
-            self._loss = _private_loss(loss, torch.float32 if dtype in HALVES else dtype, device)
+            self.loss_function = private_loss(loss, torch.float32 if dtype in HALVES else dtype, device)
             self._master = Replica(model, self._names, dtype, self.device)
             self._lock = threading.Lock()
             self._idle: list[Replica] = []
@@ -134,7 +134,7 @@ class Objective:
     @property
     def metric_names(self) -> tuple[str, ...]:
         """Names of the metrics evaluated with the loss."""
-        return tuple(self._metrics)
+        return tuple(self.metrics)
 
     @property
     def question(self) -> dict[str, Any]:
@@ -179,7 +179,7 @@ class Objective:
         outputs, targets = self.outputs(replica, batch, statistics)
         loss = self.loss_of(outputs, targets)
         with torch.no_grad():
-            metrics = {name: float(metric(outputs, targets)) for name, metric in self._metrics.items()}
+            metrics = {name: float(metric(outputs, targets)) for name, metric in self.metrics.items()}
         return loss, metrics
 
     def outputs(self, replica: Replica, batch: Batch, statistics: Statistics | None = None) -> tuple[Any, Any]:
@@ -194,7 +194,7 @@ class Objective:
 
     def loss_of(self, outputs: Any, targets: Any) -> Tensor:
         """The loss of outputs, checked to be one real number, without dimensions."""
-        loss = self._loss(outputs, targets)
+        loss = self.loss_function(outputs, targets)
         if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
             got = f"shape {tuple(loss.shape)} of {loss.dtype}" if isinstance(loss, Tensor) else type(loss).__name__
             raise ModelError(
@@ -340,7 +340,7 @@ def _check_arguments(model: Any, loss: Any, batch_size: Any, metrics: Any) -> No
         )
 
 
-def _private_loss(loss: Loss, dtype: torch.dtype | None, device: torch.device | str | None) -> Loss:
+def private_loss(loss: Loss, dtype: torch.dtype | None, device: torch.device | str | None) -> Loss:
     """A copy of a loss that is a module with tensors of its own (class weights, say), converted as the model is."""
     if not isinstance(loss, nn.Module) or not any(True for _ in (*loss.parameters(), *loss.buffers())):
         return loss

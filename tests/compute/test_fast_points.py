@@ -66,7 +66,7 @@ def test_points_at_once_are_the_naive_loop(name, right):
     model, loss, data = problem(name)
     objective = Objective(model, loss, data, batch_size=50)
     pair, first = plane(objective), first_of(objective)
-    for plan in (FastPlan(points=3), FastPlan(points=5, first=first)):
+    for plan in (FastPlan(points=3), FastPlan(points=5, first=first, losses=True)):
         error = worst(losses(objective, pair, plan), expected(model, loss, data, objective, pair))
         right.record("losses of several points in one pass", NAIVE, error, 1e-12, len(POINTS))
 
@@ -95,7 +95,7 @@ def test_float32_is_no_further_from_float64_than_three_plain_loops(right):
         exact.append(naive_loss(double, loss, exact_data, theta.double()))
     plain, fast = (
         np.sqrt(np.mean(np.square(losses(objective, pair, plan, points) / exact - 1)))
-        for plan in (FastPlan(), FastPlan(points=12, first="0"))
+        for plan in (FastPlan(), FastPlan(points=12, first="0", losses=True))
     )
     right.record(
         "float32 error of several points in one pass, in plain ones", "float64 naive loop", fast / plain, 3, 36
