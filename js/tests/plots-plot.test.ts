@@ -70,6 +70,21 @@ describe("a streaming picture", () => {
   });
 });
 
+describe("a plot on a page that moves", () => {
+  it("is drawn anew where its size has changed, and only there", async () => {
+    let height = 480;
+    Object.defineProperties(host, { clientWidth: { value: 800 }, clientHeight: { get: () => height } });
+    await plot.draw(surfaceFigure(sceneOf()));
+    plot.resize();
+    expect(Plotly.react).toHaveBeenCalledTimes(1);
+    height = 522;
+    plot.resize();
+    await vi.waitFor(() => expect(Plotly.react).toHaveBeenCalledTimes(2));
+    const [, , layout] = vi.mocked(Plotly.react).mock.lastCall ?? [];
+    expect(layout).toMatchObject({ width: 800, height: 522 });
+  });
+});
+
 describe("the pace of drawing", () => {
   const streaming = (known: number) => surfaceFigure(sceneOf({ level: 7, extra: [known] }));
   /** The next drawing seems to take so long that the plot rests for as long as it ever does. */

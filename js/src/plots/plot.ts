@@ -45,6 +45,8 @@ export class Plot {
   /** Where the user put the camera; null at home. */
   #moved: Camera | null = null;
   #drawn: string | null = null;
+  /** The size it was last drawn in. */
+  #room = { width: 0, height: 0 };
   #figure: Figure | null = null;
   #queued: Figure | null = null;
   /** The turn under way, and the one that comes after it. */
@@ -121,6 +123,8 @@ export class Plot {
 
   resize(): void {
     if (this.#figure === null || this.signal.aborted || this.#asleep) return;
+    const { width, height } = this.#size();
+    if (width === this.#room.width && height === this.#room.height) return;
     this.#drawn = null;
     void this.draw(this.#queued ?? this.#figure);
   }
@@ -204,11 +208,15 @@ export class Plot {
     if (!this.#listening && !this.signal.aborted) this.#listen();
   }
 
+  #size(): { width: number; height: number } {
+    return { width: this.host.clientWidth || 700, height: this.host.clientHeight || 480 };
+  }
+
   #layout(figure: Figure): Record<string, unknown> {
-    const size = { width: this.host.clientWidth || 700, height: this.host.clientHeight || 480 };
-    if (!figure.threeD) return { ...figure.layout, ...size };
+    this.#room = this.#size();
+    if (!figure.threeD) return { ...figure.layout, ...this.#room };
     const scene = figure.layout.scene as Record<string, unknown>;
-    return { ...figure.layout, ...size, scene: { ...scene, camera: this.#camera() } };
+    return { ...figure.layout, ...this.#room, scene: { ...scene, camera: this.#camera() } };
   }
 
   #listen(): void {
@@ -265,8 +273,7 @@ export class Plot {
     await this.#working?.catch(() => {});
     this.#figure = this.#queued ?? this.#figure;
     this.#queued = null;
-    const size = { width: this.host.clientWidth || 700, height: this.host.clientHeight || 480 };
-    const picture = await Plotly.toImage(this.host, { format: "png", ...size }).catch(() => null);
+    const picture = await Plotly.toImage(this.host, { format: "png", ...this.#size() }).catch(() => null);
     if (turn !== this.#turns || this.signal.aborted) return;
     this.#purge();
     this.#await();

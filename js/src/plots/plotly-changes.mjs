@@ -24,8 +24,22 @@ const PICKING = [
  */
 const FINENESS = [["var MIN_RESOLUTION = highlyComposites[9];", "var MIN_RESOLUTION = highlyComposites[8];"]];
 
+/**
+ * Words on the axes become triangles: each is painted on a canvas, read back and traced. plotly paints it 64 pixels
+ * high on a canvas of 8192 × 1024 kept by the graphics card; half the height is as sharp, a quarter of the pixels, and
+ * a canvas meant for reading is not fetched from the card for every word.
+ */
+const WORDS = [
+  [
+    '  defaultCanvas.width = 8192\n  defaultCanvas.height = 1024\n  defaultContext = defaultCanvas.getContext("2d")',
+    "  defaultCanvas.width = 4096\n  defaultCanvas.height = 512\n" +
+      '  defaultContext = defaultCanvas.getContext("2d", {willReadFrequently: true})',
+  ],
+  ["  var size = 64\n  var lineSpacing", "  var size = 32\n  var lineSpacing"],
+];
+
 const CHANGES = {
-  "stackgl_modules/index.js": PICKING,
+  "stackgl_modules/index.js": [...PICKING, ...WORDS],
   "src/traces/surface/convert.js": FINENESS,
 };
 
