@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,30 @@ FEWEST = 12
 MARGIN = 0.8
 """The held-out error that ends a grid, in parts of that asked for: the largest of all is so much larger (median)."""
 
+WHOLE = 2
+"""Levels computed everywhere: 7 and 13 points an axis are few."""
+
+ATTEMPTS = 4
+"""Rounds of held-out points a level, each after computing where the round before found the surface wrong."""
+
 SAFETY = 4.0
-"""Where two interpolations are further apart than the error asked for, divided by this, points are computed."""
+"""Where the best interpolation is further from every other than the error asked for, divided by this, points are
+computed."""
+
+
+@dataclasses.dataclass
+class Course:
+    """What a grid has asked for so far, the same whether a value is computed or was known before."""
+
+    asked: np.ndarray
+    """Points asked for."""
+    needed: np.ndarray
+    """Where the next level is to be computed; elsewhere the estimate stands for it."""
+    estimate: Estimate | None = None
+
+    def losses(self, state: GridState) -> np.ndarray:
+        """The values asked for, NaN elsewhere."""
+        return np.where(self.asked, state.values["loss"], np.nan)
 
 
 class AdaptiveGrid(GridEvaluator):
@@ -45,7 +67,8 @@ class AdaptiveGrid(GridEvaluator):
     computed twice, and every one computed is exact.
 
     Cost: a forward pass over the data a point: about 60 (7 × 7) or 190 (13 × 13) for 49 × 49 points of a net in a
-    trained minimum, all where nothing less will do. Near holes (NaN, infinity) nothing is interpolated.
+    trained minimum, 300 to 500 where a deep narrow valley needs a finer level, all where nothing less will do. Near
+    holes (NaN, infinity) nothing is interpolated.
 
     Parameters
     ----------
@@ -96,59 +119,83 @@ class AdaptiveGrid(GridEvaluator):
         if state.known.any():
             yield self._surface(state, Outcome.RUNNING)
         yield from self._choose(state)
-        estimate: Estimate | None = None
-        for number in range(max(len(levels) for levels in self.levels)):
-            yield from _labelled(self._level(state, number), estimate)
-            if state.known.all():
-                break
-            estimate, met = yield from self._estimated(state, number, estimate)
-            if met:
+        course = Course(np.zeros(self.shape, dtype=bool), np.ones(self.shape, dtype=bool))
+        last = max(len(levels) for levels in self.levels) - 1
+        for number in range(last + 1):
+            level = np.zeros(self.shape, dtype=bool)
+            level[self._mesh(number)] = True
+            yield from self._ask(state, course, level & course.needed if WHOLE <= number < last else level)
+            if state.known.all() or (yield from self._estimated(state, course, number)):
                 break
         exact = bool(state.known.all())
         outcome = Outcome.COMPLETE if exact else Outcome.CONVERGED
         finite = bool(np.isfinite(state.values["loss"]).any())
         surface = self._surface(state, outcome if finite else Outcome.NOT_FINITE)
-        yield dataclasses.replace(surface, estimate=None if exact else estimate)
+        yield dataclasses.replace(surface, estimate=None if exact else course.estimate)
 
-    def _estimated(
-        self, state: GridState, number: int, before: Estimate | None
-    ) -> Generator[Surface, None, tuple[Estimate | None, bool]]:
-        """The estimate from a complete level, and whether it is good enough; computes what it is held against."""
-        losses = state.values["loss"]
+    def _ask(self, state: GridState, course: Course, wanted: np.ndarray) -> Generator[Surface, None, None]:
+        """Compute those of these points that are not known."""
+        course.asked |= wanted
+        for surface in self._fill(state, wanted & ~state.known):
+            yield dataclasses.replace(surface, estimate=course.estimate)
+
+    def _estimated(self, state: GridState, course: Course, number: int) -> Generator[Surface, None, bool]:
+        """Estimate the surface from a level; whether it is good enough. Else the course says where more is needed."""
         mesh = self._mesh(number)
-        if not np.isfinite(losses[mesh]).any():
-            return None, False
-        fits = Fits(losses[mesh].copy(), tuple(index.reshape(-1) for index in mesh), self.shape)
-        trusted = ~fits.near_holes & ~fits.mesh
-        apart = fits.disagreements(Spans.of(losses[mesh]))
-        held_out = np.zeros(self.shape, dtype=bool)
-        for attempt in range(2):
-            picked = self._pick(trusted & ~held_out, apart, number, attempt)
-            yield from _labelled(self._fill(state, picked & ~state.known), before)
+        samples = course.losses(state)[mesh]
+        if course.estimate is not None:
+            samples = np.where(course.asked[mesh], samples, course.estimate.values[mesh])
+        if not np.isfinite(samples).any():
+            return False
+        indices = tuple(index.reshape(-1) for index in mesh)
+        fits = Fits(samples, indices, self.shape, int(course.asked[mesh].sum()))
+        met, doubted = yield from self._held_against(state, course, fits, number)
+        if self.error > 0 and not met:
+            course.needed = fits.around(doubted)
+        return met
+
+    def _held_against(
+        self, state: GridState, course: Course, fits: Fits, number: int
+    ) -> Generator[Surface, None, tuple[bool, np.ndarray]]:
+        """Hold fits against points that they do not go through: whether the best is good enough, and where it is not.
+
+        Where few points are in doubt these are computed, and the rest is held against others.
+        """
+        used, held_out = fits.mesh & course.asked, np.zeros(self.shape, dtype=bool)
+        trusted, apart = ~fits.near_holes & ~used, fits.disagreements()
+        count = max(FEWEST, math.ceil(HELD_OUT * int(used.sum())))
+        met, doubted = False, ~used
+        for attempt in range(ATTEMPTS):
+            picked = self._pick(trusted & ~held_out, apart, count, fits.reaches, (number, attempt))
+            yield from self._ask(state, course, picked)
             held_out = (held_out | picked) & trusted
             if not held_out.any():
-                return None, False
-            known = np.where(state.known, losses, np.nan)
-            before = fits.best(known, held_out, Spans.of(known))
-            met = before.error <= MARGIN * self.error
+                break
+            losses = course.losses(state)
+            spans = Spans.of(losses)
+            best = fits.closest(losses, held_out, spans)
+            course.estimate = fits.estimate(best, losses, held_out, spans)
+            met = course.estimate.error <= MARGIN * self.error
+            wrong = held_out & (spans.distance(fits.values[best], losses) > MARGIN * self.error)
+            doubted = wrong | fits.near_holes | (fits.doubt(best) > self.error / SAFETY)
             if not met:
-                trusted &= apart[0] <= self.error / SAFETY
-            rough = ~state.known & ~trusted
-            if self.error == 0 or not math.isfinite(before.error) or rough.sum() > fits.mesh.sum():
-                return before, False
-            yield from _labelled(self._fill(state, rough), before)
+                trusted &= (apart[0] <= self.error / SAFETY) & ~fits.around(wrong)
+            rough = ~course.asked & ~trusted
+            if self.error == 0 or rough.sum() > used.sum():
+                return False, doubted
+            yield from self._ask(state, course, rough)
             if met or not rough.any():
-                return before, met
-        return before, False
+                break
+        return met, doubted
 
-    def _pick(self, free: np.ndarray, maps: Sequence[np.ndarray], number: int, attempt: int) -> np.ndarray:
+    def _pick(
+        self, free: np.ndarray, maps: Sequence[np.ndarray], count: int, reaches: Sequence[int], seeds: Sequence[int]
+    ) -> np.ndarray:
         """Points to hold out: where the interpolations differ most, a cell apart, and at random; what is known already
         does not count, so that a resumed run picks the same.
         """
-        mesh = self._mesh(number)
-        count = min(max(FEWEST, math.ceil(HELD_OUT * math.prod(index.size for index in mesh))), int(free.sum()))
+        count = min(count, int(free.sum()))
         picked = np.zeros(self.shape, dtype=bool)
-        reach = [int(np.diff(index.reshape(-1)).max()) for index in mesh]
         for which, apart in enumerate(maps):
             left = np.where(free & ~picked, apart, -1.0)
             for _ in range(len(range(which, int(AIMED * count), len(maps)))):
@@ -156,14 +203,9 @@ class AdaptiveGrid(GridEvaluator):
                 if left[place] < 0:
                     break
                 picked[place] = True
-                left[tuple(slice(max(0, at - by + 1), at + by) for at, by in zip(place, reach, strict=True))] = -1.0
+                near = (slice(max(0, at - by + 1), at + by) for at, by in zip(place, reaches, strict=True))
+                left[tuple(near)] = -1.0
         rest = np.flatnonzero(free & ~picked)
-        random = np.random.default_rng([self.seed, number, attempt])
+        random = np.random.default_rng([self.seed, *seeds])
         picked.reshape(-1)[random.choice(rest, count - int(picked.sum()), replace=False)] = True
         return picked
-
-
-def _labelled(surfaces: Iterable[Surface], estimate: Estimate | None) -> Generator[Surface, None, None]:
-    """The same surfaces with the estimate made before them."""
-    for surface in surfaces:
-        yield dataclasses.replace(surface, estimate=estimate)

@@ -72,9 +72,10 @@ class Fits:
 
     Parameters
     ----------
-    samples : exact values of the coarser grid; some may be NaN or infinite, not all.
+    samples : values of the coarser grid; some may be NaN or infinite, not all.
     indices : its positions along each axis of the whole grid, ascending, ends included.
     shape : of the whole grid.
+    computed : how many of the samples are exact; the others are estimates of a still coarser grid. None: all.
 
     Raises nothing; a fit holds NaN within two cells of a hole, where no interpolation is to be trusted.
 
@@ -87,6 +88,7 @@ class Fits:
     samples: Float[Array, "..."]
     indices: tuple[Array, ...]
     shape: tuple[int, ...]
+    computed: int | None = None
 
     @functools.cached_property
     def values(self) -> dict[str, Float[Array, "..."]]:
@@ -121,31 +123,57 @@ class Fits:
         mesh[np.ix_(*self.indices)] = True
         return mesh
 
-    def disagreements(self, spans: Spans) -> list[Float[Array, "..."]]:
+    def around(self, places: Bool[Array, "..."]) -> Bool[Array, "..."]:
+        """These points and all within a cell of the coarser grid."""
+        return np.asarray(ndimage.maximum_filter(places, [2 * reach + 1 for reach in self.reaches]))
+
+    @property
+    def reaches(self) -> list[int]:
+        """Points of the whole grid in the widest cell of the coarser one, along each axis."""
+        return [int(np.diff(index).max()) for index in self.indices]
+
+    def disagreements(self) -> list[Float[Array, "..."]]:
         """How far the first fit is from the second and from the last: large where the surface is badly known.
 
         0 at the points of the mesh, infinite near holes.
         """
+        spans = Spans.of(self.samples)
         first, *others = self.values.values()
         return [np.where(self.mesh, 0.0, spans.distance(first, other)) for other in (others[0], others[-1])]
 
-    def best(self, losses: Float[Array, "..."], held_out: Bool[Array, "..."], spans: Spans) -> Estimate:
-        """The fit with the least error at the held-out points, with these errors.
+    def doubt(self, name: str) -> Float[Array, "..."]:
+        """How far a fit is from that of the others which is closest to it there: small where two of them agree.
+
+        0 at the points of the mesh, infinite near holes.
+        """
+        spans, own = Spans.of(self.samples), self.values[name]
+        others = [spans.distance(own, fit) for other, fit in self.values.items() if other != name]
+        return np.where(self.mesh, 0.0, np.min(others, axis=0))
+
+    def closest(self, losses: Float[Array, "..."], held_out: Bool[Array, "..."], spans: Spans) -> str:
+        """Name of the fit with the least error at the held-out points, at least one, with these losses."""
+        exact = losses[held_out]
+        return min(self.values, key=lambda one: float(spans.distance(self.values[one][held_out], exact).max()))
+
+    def estimate(self, name: str, losses: Float[Array, "..."], held_out: Bool[Array, "..."], spans: Spans) -> Estimate:
+        """A fit with its errors at the held-out points.
 
         Parameters
         ----------
-        losses : of the whole grid, NaN where not known.
-        held_out : known points off the mesh, at least one.
+        name : of the fit.
+        losses : of the whole grid, NaN where not known; these stand in the estimate.
+        held_out : known points that the fit does not go through, at least one.
+        spans : what errors are relative to.
         """
-        exact = losses[held_out]
-        name = min(self.values, key=lambda one: float(spans.distance(self.values[one][held_out], exact).max()))
-        fit = self.values[name]
+        fit, exact = self.values[name], losses[held_out]
         linear, log = spans.errors(fit[held_out], exact)
         relative = np.abs(fit[held_out] - exact) / np.maximum(np.abs(exact), TINY)
-        points = " × ".join(str(len(index)) for index in reversed(self.indices))
+        points = " × ".join(str(len(index)) for index in reversed(self.indices)) + " points"
+        if self.computed is not None and self.computed < self.samples.size:
+            points += f", {self.computed} of them computed"
         return Estimate(
-            values=np.where(np.isnan(losses) & ~self.mesh, fit, losses),
-            method=f"{name} through {points} points",
+            values=np.where(np.isnan(losses), fit, losses),
+            method=f"{name} through {points}",
             held_out=int(held_out.sum()),
             error_linear=float(linear.max()),
             error_log=None if log is None else float(log.max()),

@@ -43,6 +43,7 @@ FORMULAS = {
     "narrow valley": lambda a, b: 0.003 + torch.log1p(40 * (b - 0.3 * a**2) ** 2) + 0.01 * (a - 0.3) ** 2,
     "kink": lambda a, b: 0.05 + (a + 0.4 * b - 0.13).abs() + 0.5 * torch.relu(b - 0.3),
     "steep": lambda a, b: torch.exp(4 * a**2 + 3 * b**2 - a * b),
+    "dent": lambda a, b: 0.05 + a**2 + b**2 + 0.4 * torch.exp(-60 * ((a - 0.1) ** 2 + b**2)),
     "waves": lambda a, b: 1.5 + torch.sin(5 * a) * torch.cos(4 * b),
 }
 
@@ -95,6 +96,32 @@ def test_what_is_said_of_a_formulas_surface_is_true(name, error, right):
     surface, _ = checked(grid, right, lambda surface: written_out(function, surface))
     if error == 0.01 and name in ("bowl", "steep"):
         assert surface.evaluations < 0.03 * surface.total
+
+
+def test_a_finer_level_is_computed_only_where_it_is_needed():
+    surface = AdaptiveGrid(formula(FORMULAS["dent"]), PLANE).run()
+    assert "through 25 × 25 points" in surface.estimate.method
+    assert surface.estimate.method.endswith("of them computed")
+    near = (surface.alpha[None, :] - 0.1) ** 2 + surface.beta[:, None] ** 2 < 0.4**2
+    assert surface.known[near].mean() > 3 * surface.known[~near].mean()
+    assert surface.evaluations < 0.15 * surface.total
+
+
+@pytest.mark.parametrize("stop", [100, 200, 280])
+def test_a_local_level_is_resumed_where_it_was(monkeypatch, stop):
+    monkeypatch.setattr("landscape_widgets.compute.grid.STEP_SECONDS", 0.0)
+    grid = AdaptiveGrid(formula(FORMULAS["dent"]), PLANE)
+    straight = grid.run()
+    stream = grid.stream()
+    while stream.latest is None or stream.latest.evaluations < stop:
+        next(stream)
+    state = stream.checkpoint()
+    stream.close()
+    last = list(grid.stream(resume=state))[-1]
+    assert last.evaluations == straight.evaluations
+    np.testing.assert_array_equal(last.known, straight.known)
+    np.testing.assert_array_equal(last.filled, straight.filled)
+    assert last.estimate.words == straight.estimate.words
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -102,7 +102,8 @@ def test_exact_values_replace_estimates():
     held_out = np.zeros(49, dtype=bool)
     held_out[[20, 30]] = True
     losses[held_out] = line[held_out]
-    estimate = Fits(line[index], (index,), (49,)).best(losses, held_out, Spans.of(losses))
+    fits, spans = Fits(line[index], (index,), (49,)), Spans.of(losses)
+    estimate = fits.estimate(fits.closest(losses, held_out, spans), losses, held_out, spans)
     known = ~np.isnan(losses)
     np.testing.assert_array_equal(estimate.values[known], losses[known])
     assert np.isfinite(estimate.values[~known]).all()
