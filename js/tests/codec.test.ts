@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { bytesOf, decode, encode, ProtocolError, readFrame } from "../src/protocol/codec";
-import { curvesMessage, frame, SETTINGS, tileMessage } from "./kernel";
+import { curvesMessage, ESTIMATE, frame, SETTINGS, tileMessage } from "./kernel";
 
 function shifted(bytes: ArrayBufferLike, offset: number): DataView {
   const whole = new Uint8Array(offset + bytes.byteLength + 3).fill(0xff);
@@ -72,6 +72,7 @@ describe("messages", () => {
     const [message, buffers] = tileMessage({ run: 1, seq: 0, frame: head });
     expect(decode(message, buffers).message).toMatchObject({ frame: head });
     expect(() => readFrame({ ...head, levels: [] })).toThrow(ProtocolError);
+    expect(() => readFrame({ ...head, estimate: { ...ESTIMATE, level: 5 } })).toThrow("of no level");
   });
 
   it("carry the rows of metrics, which must fit the points", () => {

@@ -170,6 +170,8 @@ export const ESTIMATE: EstimateInfo = {
   words: "interpolated, held-out error 0.4 %",
   method: "cubic spline of log L through 7 × 7 points",
   held_out: 12,
+  kind: "interpolated",
+  level: 0,
 };
 
 export function frame(points: number, levels: readonly number[], more: Partial<Frame> = {}): Frame {

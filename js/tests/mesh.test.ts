@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { completeLevel, cutOf, type Mesh, meshOf, type Points, rowsOf } from "../src/plots/mesh";
 import { coordinates, levelIndices } from "../src/protocol/grid";
-import { frame } from "./kernel";
+import { ESTIMATE, frame } from "./kernel";
 
 const LEVELS = [7, 13];
 
@@ -52,6 +52,24 @@ describe("the mesh", () => {
     expect(at.length).toBe(13);
     expect(loss.slice(0, 3)).toEqual([1, 5, 1]);
     expect(exact.slice(0, 3)).toEqual([true, false, true]);
+  });
+
+  it("is a preview's own level while its finer ones are to come, and its cut has nothing between", () => {
+    const levels = [7, 13, 25];
+    const head = frame(25, levels, { estimate: { ...ESTIMATE, kind: "bfloat16 preview", level: 13 } });
+    const [values, known] = [new Float32Array(625).fill(1), new Uint8Array(625)];
+    for (const j of levelIndices(25, 3, 0)) for (const i of levelIndices(25, 3, 0)) known[j * 25 + i] = 1;
+    const estimate = new Float32Array(625).fill(Number.NaN);
+    for (const j of levelIndices(25, 3, 1)) for (const i of levelIndices(25, 3, 1)) estimate[j * 25 + i] = 5;
+    const some = { frame: head, values, known, metrics: [], estimate, level: 7, done: 49 };
+    const mesh = meshOf(some) as Mesh;
+    expect(mesh).toMatchObject({ stage: "estimated", level: 0 });
+    expect([...mesh.z].every(Number.isFinite)).toBe(true);
+    expect(mesh.x.length).toBe(13);
+    expect(mesh.z[1]).toBe(5);
+    const cut = cutOf(some, "alpha");
+    expect(cut.at.length).toBe(13);
+    expect(cut.loss.slice(0, 3)).toEqual([1, 5, 1]);
   });
 
   it("is the coarse level as computed", () => {

@@ -64,6 +64,16 @@ describe("records", () => {
     expect(nested(estimated, 25)?.frame.estimate).toEqual(ESTIMATE);
   });
 
+  it("of a preview under way keep its level, and say nothing of it where all is exact", () => {
+    const whole = recordOf(0.5);
+    const known = whole.known.map((_, at) => Number(at % 4 === 0 && Math.floor(at / 25) % 4 === 0));
+    const caption = "625 points. Until all are computed the others are a bfloat16 preview. More.";
+    const estimate = { ...ESTIMATE, kind: "bfloat16 preview" as const, level: 13 };
+    const previewed = { ...whole, known, frame: { ...whole.frame, caption, estimate } };
+    expect(nested(previewed, 13)?.frame.estimate?.level).toBe(13);
+    expect(nested(previewed, 7)?.frame).toMatchObject({ estimate: null, caption: "625 points. More." });
+  });
+
   it.each([7, 13])("hold the %s-point level of a finer picture, value by value", (resolution) => {
     const whole = recordOf(0.5);
     const part = nested(whole, resolution) as Recorded;

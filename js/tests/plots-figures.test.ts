@@ -8,7 +8,7 @@ import { colourscale, faded, PALETTES } from "../src/plots/palette";
 import { heightAt, lowestOf } from "../src/plots/relief";
 import { surfaceFigure } from "../src/plots/surface";
 import { clip, drawnTracks, offPlaneShare } from "../src/plots/tracks";
-import { axis, frame } from "./kernel";
+import { axis, ESTIMATE, frame } from "./kernel";
 import { bowl, type Parts, sceneOf, trackOf } from "./plots";
 
 const traces = (figure: Figure, type: string) => figure.data.filter((trace) => trace.type === type);
@@ -68,6 +68,14 @@ describe("hover texts", () => {
     const parts = { level: 7, extra: [1], frame: { metrics: ["accuracy"] }, metric: () => 0.5 };
     expect(text(parts, 0, 1)).toMatch(/loss 3.69<br>accuracy 0.5$/);
     expect(text(parts, 1, 1)).toMatch(/loss ≈ interpolated [\d.]+$/);
+  });
+
+  it("say of an estimate what it is", () => {
+    const estimate = new Float32Array(169).fill(2.5);
+    for (const kind of ["interpolated", "bfloat16 preview"] as const) {
+      const head = { estimate: { ...ESTIMATE, kind } };
+      expect(text({ level: 7, estimate, frame: head }, 1, 1)).toMatch(new RegExp(`loss ≈ ${kind} 2.5$`));
+    }
   });
 
   it("say NaN, infinite and not computed", () => {

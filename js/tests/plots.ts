@@ -17,9 +17,18 @@ export interface Parts {
   readonly metric?: (alpha: number, beta: number) => number;
   /** Further known points, by their flat index. */
   readonly extra?: readonly number[];
+  /** The estimate at every point, where the frame names one. */
+  readonly estimate?: Float32Array;
 }
 
-export function pointsOf({ level = 13, loss = bowl, metric, extra = [], ...parts }: Parts = {}): Points {
+export function pointsOf({
+  level = 13,
+  loss = bowl,
+  metric,
+  extra = [],
+  estimate,
+  ...parts
+}: Parts = {}): Points {
   const head = frame(13, LEVELS, { metrics: [], tracks: [], ...parts.frame });
   const [x, y] = [coordinates(head.alpha), coordinates(head.beta)];
   const [values, known] = [new Float32Array(169).fill(Number.NaN), new Uint8Array(169)];
@@ -35,7 +44,7 @@ export function pointsOf({ level = 13, loss = bowl, metric, extra = [], ...parts
   for (const j of grid) for (const i of grid) set(j * 13 + i);
   extra.forEach(set);
   const done = known.reduce((sum, one) => sum + one, 0);
-  return { frame: head, values, known, metrics, estimate: null, level, done };
+  return { frame: head, values, known, metrics, estimate: estimate ?? null, level, done };
 }
 
 export function bowl(alpha: number, beta: number): number {

@@ -68,6 +68,13 @@ describe("an estimated picture", () => {
     expect(pictureJob(ended)).toMatchObject({ text: "61 of 169 points computed · 2 s", stoppable: false });
   });
 
+  it("says that it is a preview in bfloat16", () => {
+    const said = "bfloat16 preview, held-out error 0.4 %";
+    const estimate = { ...ESTIMATE, kind: "bfloat16 preview" as const, words: said };
+    const previewed = { ...now, frame: { ...now.frame, estimate } };
+    expect(words(state({ picture: previewed }))).toBe(`${said} · refining to 13 × 13`);
+  });
+
   it("has nothing to say of it once every point is exact", () => {
     const exact = { ...now, known: new Uint8Array(169).fill(1), done: 169, level: 13 };
     expect(words(state({ picture: exact }))).toBe("13 × 13 exact");

@@ -56,7 +56,8 @@ class Batch:
 
     def double(self) -> Batch:
         """The same batch with its floating tensors in float64."""
-        return dataclasses.replace(self, inputs=_map(self.inputs, _wide), targets=_map(self.targets, _wide))
+        wide = torch.float64
+        return dataclasses.replace(self, inputs=in_dtype(self.inputs, wide), targets=in_dtype(self.targets, wide))
 
     def _reindexed(self, function: Callable[[Tensor], Tensor], size: int) -> Batch | None:
         tensors = list(tensors_of((self.inputs, self.targets)))
@@ -230,10 +231,6 @@ def tensors_of(value: Any) -> Iterator[Tensor]:
             yield from tensors_of(item)
 
 
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor.double() if tensor.is_floating_point() else tensor
-
-
 def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     """Apply a function to every tensor in nested tuples, lists and mappings."""
     if isinstance(value, Tensor):
@@ -245,9 +242,14 @@ def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
+def in_dtype(value: Any, dtype: torch.dtype) -> Any:
+    """Every floating-point tensor in nested tuples, lists and mappings in a dtype."""
+    return _map(value, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+
 def in_single(value: Any) -> Any:
     """Every floating-point tensor in nested tuples, lists and mappings as float32."""
-    return _map(value, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+    return in_dtype(value, torch.float32)
 
 
 def slice_tensors(value: Any, piece: slice) -> Any:

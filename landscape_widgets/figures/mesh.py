@@ -41,12 +41,12 @@ def coordinates_of(surface: Surface) -> list[np.ndarray]:
 
 
 def mesh_of(surface: Surface) -> Mesh | None:
-    """The finest complete grid of known points, the whole one where the others are estimated; None where there is none.
+    """The finest complete grid of points that are known or estimated; None where there is none.
 
     Coordinates ascend.
     """
     coordinates = coordinates_of(surface)
-    found = complete_grid(surface.known | (surface.estimate is not None))
+    found = complete_grid(surface.drawable)
     if found is None:
         return None
     orders = [

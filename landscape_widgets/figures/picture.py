@@ -221,8 +221,8 @@ class Picture:
         notes = []
         if self.options.preview:
             notes.append("Preview: the quadratic model at the centre, not computed losses.")
-        if self.surface.interpolated and self.surface.interpolated not in self.options.caption:
-            notes.append(self.surface.interpolated)
+        if self.surface.estimated and self.surface.estimated not in self.options.caption:
+            notes.append(self.surface.estimated)
         if self.mesh is not None and self.mesh.loss.size < self.surface.loss.size:
             notes.append(f"{_grid(self.mesh.loss)} of {_grid(self.surface.loss)} points.")
         if self.heights is not None and self.heights.holes:

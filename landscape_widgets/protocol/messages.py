@@ -236,11 +236,16 @@ class Track:
 
 @dataclasses.dataclass(frozen=True)
 class EstimateInfo:
-    """What is said of the values between the computed points: `words` with their held-out error, how they were got."""
+    """What is said of the values beside the computed points: `words` with their held-out error, how they were got.
+
+    They stand at every point of the grid of `level` points an axis; 0: of the finest.
+    """
 
     words: str
     method: str
     held_out: int
+    kind: Literal["interpolated", "bfloat16 preview"] = "interpolated"
+    level: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -99,7 +99,7 @@ class Eigenpairs(Result):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Estimate(Result):
-    """A surface between its exact points, with its error where it was held against exact points it had not seen.
+    """A surface beside its exact points, with its error where it was held against exact points it had not seen.
 
     Parameters
     ----------
@@ -110,6 +110,8 @@ class Estimate(Result):
         is a hole.
     error_log : the same of log10 L, in parts of the drawn decades; None where a loss is not positive.
     pointwise : (largest, median) error at those points in parts of the loss there.
+    kind : "interpolated" between the exact points, or a "bfloat16 preview", computed at each point with less precision.
+    given : the same shape, bool: the points it was made for; None: all.
     """
 
     values: Float[np.ndarray, "..."]
@@ -118,6 +120,8 @@ class Estimate(Result):
     error_linear: float
     error_log: float | None
     pointwise: tuple[float, float]
+    kind: Literal["interpolated", "bfloat16 preview"] = "interpolated"
+    given: Bool[np.ndarray, "..."] | None = None
 
     @property
     def error(self) -> float:
@@ -128,7 +132,7 @@ class Estimate(Result):
     def words(self) -> str:
         """What a picture drawn from it says: `interpolated, held-out error 0.4 %`."""
         error = f"{percent(self.error)} %" if np.isfinite(self.error) else "not finite"
-        return f"interpolated, held-out error {error}"
+        return f"{self.kind}, held-out error {error}"
 
 
 def percent(part: float) -> str:
@@ -155,7 +159,7 @@ class Surface(Result):
     known : same shape, bool: whether the point was computed.
     metrics : name -> array of the same shape, the metrics evaluated in the same passes.
     evaluations : points computed anew by this run (the others were reused).
-    estimate : values between the known points, labelled with their error; None where there are none.
+    estimate : values beside the known points, labelled with their error; None where there are none.
     """
 
     alpha: Float[np.ndarray, " n"]
@@ -175,8 +179,15 @@ class Surface(Result):
         return self.loss if self.estimate is None else np.where(self.known, self.loss, self.estimate.values)
 
     @property
-    def interpolated(self) -> str:
-        """What of this surface is interpolated, and how wrong that was where it was checked; "" where nothing is."""
+    def drawable(self) -> Bool[np.ndarray, "..."]:
+        """Where there is something to draw, a computed hole included: known, or given by the estimate."""
+        if self.estimate is None:
+            return self.known
+        return self.known | (True if self.estimate.given is None else self.estimate.given)
+
+    @property
+    def estimated(self) -> str:
+        """What of this surface is an estimate, and how wrong that was where it was checked; "" where nothing is."""
         estimate = self.estimate
         if estimate is None or self.done == self.total:
             return ""

@@ -9,7 +9,7 @@ from landscape_widgets.compute.grid import GridEvaluator
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.errors import Outcome
 from landscape_widgets.protocol.messages import AxisInfo, EstimateInfo, Frame, Preview, Track, Verdict
-from landscape_widgets.results import Direction, SliceCurvature, Surface
+from landscape_widgets.results import Direction, Estimate, SliceCurvature, Surface
 
 
 def make_frame(
@@ -38,16 +38,23 @@ def make_frame(
         caption=caption(objective, evaluator, plane, caution, surface),
         metrics=objective.metric_names,
         tracks=tracks,
-        estimate=estimate_info(surface),
+        estimate=estimate_info(evaluator, surface),
     )
 
 
-def estimate_info(surface: Surface | None) -> EstimateInfo | None:
-    """What is said of the values between the computed points, where any are drawn."""
+def estimate_info(evaluator: GridEvaluator, surface: Surface | None) -> EstimateInfo | None:
+    """What is said of the values beside the computed points, where any are drawn."""
     if surface is None or surface.estimate is None or surface.done == surface.total:
         return None
     estimate = surface.estimate
-    return EstimateInfo(estimate.words, estimate.method, estimate.held_out)
+    level = level_of(evaluator, surface.drawable)
+    return EstimateInfo(estimate.words, estimate.method, estimate.held_out, estimate.kind, level)
+
+
+def level_of(evaluator: GridEvaluator, known: np.ndarray) -> int:
+    """Points an axis of the finest level that is complete, 0 before the first."""
+    reached = evaluator.level_reached(known)
+    return len(evaluator.levels[0][reached - 1]) if reached else 0
 
 
 def axis_info(direction: Direction, coordinates: np.ndarray) -> AxisInfo:
@@ -89,14 +96,19 @@ def caption(
     notes = "".join(f"; {note}" for note in objective.batches.notes)
     exact = f"exact {str(objective.dtype).removeprefix('torch.')} evaluation"
     between = ""
-    if surface is not None and surface.interpolated:
+    if surface is not None and surface.estimate is not None and surface.estimated:
         ended = surface.outcome is not Outcome.RUNNING
-        between = surface.interpolated if ended else "Until all are computed the others are interpolated."
+        between = surface.estimated if ended else f"Until all are computed the others are {kinds(surface.estimate)}."
     text = (
         f"Mean {objective.loss_name} over {samples}{notes}. α: {alpha}; β: {beta}. "
         f"{n} × {m} points, each {'computed one ' if between else ''}an {exact}."
     )
     return " ".join(part for part in (text, between, caution) if part)
+
+
+def kinds(estimate: Estimate) -> str:
+    """What the points that are not computed yet are."""
+    return estimate.kind if estimate.kind == "interpolated" else f"a {estimate.kind}"
 
 
 def unit_in_words(direction: Direction) -> str:

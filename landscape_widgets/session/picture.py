@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
 
 from landscape_widgets.compute.adaptive import AdaptiveGrid
-from landscape_widgets.compute.grid import GridEvaluator, GridState
+from landscape_widgets.compute.grid import GridState
+from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.operators.base import SymmetricOperator
+from landscape_widgets.compute.preview import PreviewGrid
 from landscape_widgets.compute.slice_curvature import slice_curvature_steps
 from landscape_widgets.compute.stream import Stream, relabelled
-from landscape_widgets.errors import LandscapeError
+from landscape_widgets.errors import InputError, LandscapeError
+from landscape_widgets.protocol.messages import PictureSettings
 from landscape_widgets.results import Direction, SliceCurvature, Surface
+from landscape_widgets.session.frames import level_of
+from landscape_widgets.session.listener import WORKERS
 
 DRAWN = 0.05
 """Held-out error up to which values between the computed points are drawn; above, they would show another surface."""
+
+
+PREVIEWS = (None, "bfloat16")
+"""How a picture may be shown before its values are computed."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,6 +40,29 @@ class Update:
     level: int = 0
     seconds_left: float | None = None
     caution: str = ""
+
+
+def check_preview(preview: str | None) -> str | None:
+    """The preview, or `InputError` for one that is not offered."""
+    if preview not in PREVIEWS:
+        raise InputError(f'expected preview as "bfloat16" or None, got {preview!r}', "choose one of them")
+    return preview
+
+
+def grid_of(
+    objective: Objective,
+    plane: tuple[Direction, Direction],
+    settings: PictureSettings,
+    reuse: Sequence[Surface],
+    executor: Executor,
+    preview: str | None,
+) -> AdaptiveGrid:
+    """The grid of a picture; one that ends early is interpolated, and has no preview."""
+    windows = [(window.lo, window.hi) for window in (settings.alpha_range, settings.beta_range)]
+    options: dict[str, Any] = {"reuse": reuse, "executor": executor, "workers": WORKERS}
+    if preview is not None and not settings.until:
+        return PreviewGrid(objective, plane, windows, settings.resolution, **options)
+    return AdaptiveGrid(objective, plane, windows, settings.resolution, error=settings.until, **options)
 
 
 def picture_steps(
@@ -57,7 +91,8 @@ def picture_steps(
                 continue
             first = surface.evaluations if first is None else first
             left = None if evaluator.error else _seconds_left(surface, first, time.perf_counter() - started)
-            yield Update(curvature, _drawable(surface), complete_level(evaluator, surface), left, caution)
+            said = f"{caution} {_refused(surface)}".strip()
+            yield Update(curvature, _drawable(surface), level_of(evaluator, surface.known), left, said)
     finally:
         stream.close()
 
@@ -68,16 +103,16 @@ def _drawable(surface: Surface) -> Surface:
     return dataclasses.replace(surface, estimate=None) if rough else surface
 
 
+def _refused(surface: Surface) -> str:
+    """Why there is no preview where one was asked for."""
+    reason = str(surface.question.get("preview", "")).partition("none: ")[2]
+    return f"No bfloat16 preview: {reason}." if reason else ""
+
+
 def _curvature(
     operator: SymmetricOperator, plane: tuple[Direction, Direction]
 ) -> Generator[Update, None, SliceCurvature]:
     return (yield from relabelled(slice_curvature_steps(operator, plane), Update()))
-
-
-def complete_level(evaluator: GridEvaluator, surface: Surface) -> int:
-    """Points an axis of the finest complete level, 0 before the first."""
-    reached = evaluator.level_reached(surface.known)
-    return len(evaluator.levels[0][reached - 1]) if reached else 0
 
 
 def newly_known(surface: Surface, before: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -54,6 +54,8 @@ class Run:
         done, outcome = f"{surface.done:,} of {surface.total:,} points", surface.outcome
         if outcome is Outcome.CONVERGED and surface.estimate is not None:
             return f"{done} computed, the others {surface.estimate.words}"
+        if outcome is Outcome.RUNNING and surface.estimate is not None and surface.estimate.kind != "interpolated":
+            return f"{done} exact; preview: {surface.question['preview']}"
         return done if outcome is Outcome.RUNNING or outcome.succeeded else f"{done}, {outcome}"
 
     @property

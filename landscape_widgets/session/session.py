@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from landscape_widgets.compute.adaptive import AdaptiveGrid
 from landscape_widgets.compute.operators.hessian import HessianOperator
 from landscape_widgets.errors import LandscapeError, Outcome
 from landscape_widgets.protocol.messages import (
@@ -28,9 +27,9 @@ from landscape_widgets.session.eigen import EigenWork, lanczos_of, pair_messages
 from landscape_widgets.session.extras import CurveWork, QueueNotice, TrackWork
 from landscape_widgets.session.frames import make_frame
 from landscape_widgets.session.honesty import SliceWork, common_scale
-from landscape_widgets.session.listener import WORKERS, Listener, default_executor
+from landscape_widgets.session.listener import Listener, default_executor
 from landscape_widgets.session.outbox import TileOutbox
-from landscape_widgets.session.picture import Update, newly_known, picture_steps
+from landscape_widgets.session.picture import Update, check_preview, grid_of, newly_known, picture_steps
 from landscape_widgets.session.planes import Planes
 from landscape_widgets.session.run import Run
 from landscape_widgets.session.scheduler import Job, JobEnd, Scheduler
@@ -57,7 +56,9 @@ class Session:
         pairs: Eigenpairs | None = None,
         surfaces: Sequence[Surface] = (),
         slices: int = 40,
+        preview: str | None = None,
     ) -> None:
+        self.preview = check_preview(preview)
         self._executor = default_executor() if executor is None else executor
         self.sources, self.objective = sources, sources.objective
         self.operator = HessianOperator(self.objective)
@@ -216,16 +217,8 @@ class Session:
         settings, known = run.settings, self.planes.of(run.settings)
         try:
             run.plane = plane(settings, self.sources, self.pairs)
-            run.evaluator = AdaptiveGrid(
-                self.objective,
-                run.plane,
-                [(window.lo, window.hi) for window in (settings.alpha_range, settings.beta_range)],
-                settings.resolution,
-                error=settings.until,
-                reuse=[*(surface for _, surface in known.surfaces), *self._given],
-                executor=self._executor,
-                workers=WORKERS,
-            )
+            reuse = [*(surface for _, surface in known.surfaces), *self._given]
+            run.evaluator = grid_of(self.objective, run.plane, settings, reuse, self._executor, self.preview)
         except LandscapeError as error:
             self._failed(error_reply(error, run.id, "picture"))
             return
@@ -276,20 +269,20 @@ class Session:
                 self.outbox.add(*NO_POINTS, 0, 0, run.points, frame=self._frame(run))
             return
         run.surface, run.level = update.surface, update.level
-        self._send_points(run, update.seconds_left)
+        self._send_points(run, update.seconds_left, fresh_frame)
         if update.level and self.picture_job is not None:
             self.picture_job.urgent = False  # the first picture stands: others may take turns
         self.listener.on_surface(update.surface, False)
         self.listener.on_status(run.status, update.surface.done / update.surface.total)
 
-    def _send_points(self, run: Run, seconds_left: float | None) -> None:
+    def _send_points(self, run: Run, seconds_left: float | None, fresh_frame: bool = False) -> None:
         surface = run.surface
         if surface is None:
             self.outbox.add(*NO_POINTS, 0, 0, run.points)
             return
         index, values = newly_known(surface, run.sent)
         run.sent = surface.known
-        head = {} if surface.estimate is run.estimate else self._head(run)
+        head = {} if surface.estimate is run.estimate and not fresh_frame else self._head(run)
         self.outbox.add(index, values, run.level, surface.done, surface.total, seconds_left, **head)
 
     def _picture_ended(self, run: Run, end: JobEnd[Update]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from landscape_widgets.errors import InputError
 from landscape_widgets.session.model import OBJECTIVE_OPTIONS, Loss, Objective, objective_of
 from landscape_widgets.widgets.arguments import reject_unknown
 from landscape_widgets.widgets.explorer import LandscapeExplorer
@@ -24,6 +25,7 @@ def explore(
     extent: Any = 1.0,
     resolution: int = 49,
     until: float = 0.0,
+    preview: str | None = None,
     scale: Any = "filter",
     seed: int = 0,
     view: str = "surface",
@@ -56,6 +58,8 @@ def explore(
     resolution : points an axis; 7, 13, 25, 49 and 97 nest.
     until : 0 computes every point; 0.01 ends once the surface between them is known to 1 % of the drawn range, as
         held-out points show (`AdaptiveGrid`), and the caption says so.
+    preview : "bfloat16" shows the whole picture in bfloat16 first, with its error, until exact values replace it, on
+        machines where that is faster (`PreviewGrid`): elsewhere the caption says why not. Not together with `until`.
     scale : "filter" (relative to filter norms), "unit" (parameter distance) or "raw" (Gaussian steps; the own length
         of what was given); or a pair, one an axis.
     seed : of the α direction if random; β takes the next one.
@@ -78,6 +82,8 @@ def explore(
     (7, 7)
     """
     reject_unknown("explore", options, OBJECTIVE_OPTIONS, explore)
+    if preview is not None and until:
+        raise InputError(f"expected preview= or until=, got {preview!r} and {until!r}", "leave out one of them")
     objective = objective_of(model, loss, data, options)
     state: dict[str, Any] = {
         "extent": extent,
@@ -99,6 +105,7 @@ def explore(
         smallest=smallest,
         tol=tol,
         slices=slices,
+        preview=preview,
         directions=directions,
         models=models,
         checkpoints=checkpoints,

@@ -85,7 +85,7 @@ class LandscapeExplorer(LandscapeWidget):
         super().__init__(
             title=title or objective.name,
             subtitle=f"{objective.size:,} parameters · {objective.loss_name}, {objective.samples:,} samples",
-            footer=_footer(objective, options.get("until", 0.0)),
+            footer=_footer(objective, options.get("until", 0.0), computing.get("preview")),
             seed=seed,
             directions=tuple(describe_axis(axis) for axis in axes),
             **options,
@@ -153,10 +153,7 @@ class LandscapeExplorer(LandscapeWidget):
 
     def save_png(self, path: str | Path, **options: Any) -> Path:
         """Write the picture as a PNG, drawn by matplotlib without a browser; returns the path."""
-        from landscape_widgets.figures.matplotlib_figure import png
-
-        target = Path(path)
-        target.write_bytes(png(self._known_surface(), **{**self._figure_options(), **options}))
+        (target := Path(path)).write_bytes(self._draw(**options))
         return target
 
     def close(self) -> None:
@@ -205,7 +202,7 @@ class LandscapeExplorer(LandscapeWidget):
         try:
             self.extent = extent_of(settings.alpha_range, settings.beta_range)
             self.resolution, self.until, self.scale = settings.resolution, settings.until, scale_of(*self._axes)
-            self.footer = _footer(self.objective, settings.until)
+            self.footer = _footer(self.objective, settings.until, self._open_session().preview)
             self.directions = tuple(describe_axis(axis) for axis in self._axes)
             self.error = self._picture_error = None
             self._offer()
@@ -339,12 +336,15 @@ class LandscapeExplorer(LandscapeWidget):
         return {"title": f"{self.title}: {self.subtitle}", **options}
 
     def _png(self) -> bytes | None:
+        return None if self.surface is None else self._draw(dpi=100)
+
+    def _draw(self, **options: Any) -> bytes:
         from landscape_widgets.figures.matplotlib_figure import png
 
-        return None if self.surface is None else png(self.surface, dpi=100, **self._figure_options())
+        return png(self._known_surface(), **{**self._figure_options(), **options})
 
 
-_COMPUTING = ("executor", "tol", "slices")
+_COMPUTING = ("executor", "tol", "slices", "preview")
 _SOURCES = ("models", "checkpoints", "results", "largest", "smallest")
 
 
@@ -379,8 +379,9 @@ def _rescaled(axis: AxisChoice, scale: Any) -> AxisChoice:
     return AxisChoice(axis.source, axis.seed, axis.index, scale)
 
 
-def _footer(objective: Objective, until: float) -> str:
-    points = "computed points exact, the others interpolated" if until else "every point evaluated exactly"
+def _footer(objective: Objective, until: float, preview: str | None) -> str:
+    points = "every point evaluated exactly" + (" in the end" if preview else "")
+    points = "computed points exact, the others interpolated" if until else points
     return f"{str(objective.dtype).removeprefix('torch.')} · {points}"
 
 

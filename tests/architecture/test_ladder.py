@@ -35,6 +35,7 @@ RUNGS = [
         "directions",
         "grid",
         "adaptive",
+        "preview",
         "interpolation",
         "spectrum*",
         "trace*",
@@ -51,7 +52,7 @@ FAMILIES = [
     {"evaluate", "blocks", "fast*"},
     {"lanczos", "krylov", "verification"},
     {"trajectory", "training*"} | CHECKPOINTS,
-    {"grid", "adaptive", "interpolation"},
+    {"grid", "adaptive", "preview", "interpolation"},
     SLICES,
 ]
 """One idea in several files: these may import each other."""

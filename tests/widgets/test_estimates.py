@@ -62,7 +62,7 @@ def test_the_page_gets_the_values_and_the_words(explorer):
     tile, buffers = tiles[-1]
     arrays = dict(zip([head["name"] for head in tile["arrays"]], buffers, strict=True))
     assert WORDS.fullmatch(tile["frame"]["estimate"]["words"])
-    assert surface.interpolated in tile["frame"]["caption"]
+    assert surface.estimated in tile["frame"]["caption"]
     np.testing.assert_allclose(np.frombuffer(arrays["estimate"], "<f4"), surface.filled.ravel(), rtol=1e-6)
     known = np.frombuffer(explorer.picture["known"], np.uint8).reshape(surface.known.shape)
     np.testing.assert_array_equal(known, surface.known)
@@ -78,7 +78,7 @@ def test_figures_draw_it_and_say_the_same(explorer, tmp_path):
     np.testing.assert_array_equal(estimated, ~surface.known)
     said = " ".join(str(note.text) for note in figure.layout.annotations).replace("<br>", " ")
     assert len(WORDS.findall(said)) == 1
-    assert surface.interpolated in Picture(surface).words
+    assert surface.estimated in Picture(surface).words
     assert plt.imread(explorer.save_png(tmp_path / "surface.png")).ndim == 3
     page = explorer.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
     assert WORDS.search(page)

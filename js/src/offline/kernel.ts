@@ -138,7 +138,8 @@ export class ReplayModel implements WidgetModel {
       },
       [index, pick(picture.loss), metrics, ...(estimated ? [picture.loss] : [])],
     );
-    this.#end(id, "picture", estimated ? "converged" : done < total ? "incomplete" : "complete");
+    const ended = frame.estimate?.kind === "interpolated" ? "converged" : "incomplete";
+    this.#end(id, "picture", done < total ? ended : "complete");
   }
 
   #curves(id: string, settings: CurveSettings): void {

@@ -107,12 +107,13 @@ export function nested(record: Recorded, resolution: number): Recorded | null {
 function withoutEstimate(frame: Frame): Frame {
   const caption = frame.caption
     .replace("points, each computed one an", "points, each an")
-    .replace(/ [\d,]+ of [\d,]+ points computed, .*? held out\)\./, "");
+    .replace(/ [\d,]+ of [\d,]+ points computed, .*? held out\)\./, "")
+    .replace(/ Until all are computed the others are [^.]*\./, "");
   return { ...frame, caption, estimate: null };
 }
 
 function coarser(frame: Frame, { which, columns, rows }: Level): Frame {
-  const { alpha, beta, levels: sizes, caption } = frame;
+  const { alpha, beta, levels: sizes, caption, estimate } = frame;
   const [all, fewer] = [
     `${alpha.points} × ${beta.points} points`,
     `${columns.length} × ${rows.length} points`,
@@ -122,6 +123,7 @@ function coarser(frame: Frame, { which, columns, rows }: Level): Frame {
     alpha: { ...alpha, points: columns.length },
     beta: { ...beta, points: rows.length },
     levels: sizes.slice(0, which + 1),
+    estimate: estimate && { ...estimate, level: Math.min(estimate.level, columns.length) },
     caption: caption.replace(all, fewer),
   };
 }

@@ -15,12 +15,14 @@ export function said(value: number | null | undefined): string {
  * A row is written when it is first read: a redraw reads none, the pointer one.
  */
 export function hoverTexts(scene: Scene, mesh: Mesh): string[][] {
-  const names = scene.points.frame.metrics.map(plain);
+  const { metrics, estimate } = scene.points.frame;
+  const names = metrics.map(plain);
+  const kind = mesh.stage === "estimated" ? (estimate?.kind ?? "interpolated") : "interpolated";
   const rows: string[][] = [];
   mesh.y.forEach((_, row) => {
     let texts: string[] | null = null;
     const get = () => {
-      texts ??= rowOf(mesh, names, row);
+      texts ??= rowOf(mesh, names, row, kind);
       return texts;
     };
     Object.defineProperty(rows, row, { get, enumerable: true });
@@ -28,21 +30,21 @@ export function hoverTexts(scene: Scene, mesh: Mesh): string[][] {
   return rows;
 }
 
-function rowOf(mesh: Mesh, names: readonly string[], row: number): string[] {
+function rowOf(mesh: Mesh, names: readonly string[], row: number, kind: string): string[] {
   const width = mesh.x.length;
   const beta = number(mesh.y[row] as number);
   return Array.from({ length: width }, (_, i) => {
     const at = row * width + i;
     const place = `α ${number(mesh.x[i] as number)}<br>β ${beta}`;
-    return `${place}<br>loss ${lossText(mesh, at)}${metricsText(mesh, names, at)}`;
+    return `${place}<br>loss ${lossText(mesh, at, kind)}${metricsText(mesh, names, at)}`;
   });
 }
 
-function lossText(mesh: Mesh, at: number): string {
+function lossText(mesh: Mesh, at: number, kind: string): string {
   const loss = mesh.losses[at] as number;
   if (mesh.exact[at] === 1) return said(loss);
   if (mesh.stage === "quadratic") return `≈ ${number(loss)} (quadratic model)`;
-  return Number.isNaN(loss) ? "not computed" : `≈ interpolated ${number(loss)}`;
+  return Number.isNaN(loss) ? "not computed" : `≈ ${kind} ${number(loss)}`;
 }
 
 function metricsText(mesh: Mesh, names: readonly string[], at: number): string {

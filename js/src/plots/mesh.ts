@@ -15,7 +15,7 @@ export interface Mesh {
   readonly metrics: readonly Float32Array[];
   /**
    * "quadratic": the model from the centre; "exact": a complete level; "refining": the next one, partly interpolated;
-   * "estimated": every point, by the kernel's estimate where it is not exact.
+   * "estimated": the level of the kernel's estimate, which stands where a point is not exact.
    */
   readonly stage: "quadratic" | "refining" | "estimated" | "exact";
   /** Number of the finest complete level in `frame.levels`, -1 for the quadratic model. */
@@ -28,7 +28,7 @@ export interface Points {
   readonly known: Uint8Array;
   /** One a name in `frame.metrics`, laid out like `values`. */
   readonly metrics: readonly Float32Array[];
-  /** Values for every point, exact where they were known then, or null. */
+  /** Values at every point of the level that the estimate is of, exact where they were known then, or null. */
   readonly estimate: Float32Array | null;
   /** Points an axis of the finest complete level, 0 where there is none. */
   readonly level: number;
@@ -40,7 +40,7 @@ const PREVIEW_POINTS = 25;
 /** The mesh to draw now, or null while there is nothing to show. */
 export function meshOf(points: Points): Mesh | null {
   const which = completeLevel(points);
-  if (points.estimate !== null && which < points.frame.levels.length - 1)
+  if (points.estimate !== null && which < estimatedLevel(points.frame))
     return estimatedMesh(points, points.estimate, which);
   if (which < 0) return quadraticMesh(points.frame);
   const coarse = levelGrid(points, which);
@@ -56,6 +56,12 @@ export function completeLevel(points: Points): number {
   let which = frame.levels.findLastIndex((size) => size <= level);
   while (which >= 0 && !complete(levelGrid(points, which), known, frame.alpha.points)) which -= 1;
   return which;
+}
+
+/** Number of the level that an estimate is of. */
+function estimatedLevel({ levels, estimate }: Frame): number {
+  const which = levels.indexOf(estimate?.level ?? 0);
+  return which < 0 ? levels.length - 1 : which;
 }
 
 function complete({ columns, rows }: Grid, known: Uint8Array, width: number): boolean {
@@ -144,12 +150,18 @@ function refiningMesh(points: Points, coarse: Grid, fine: Grid, level: number): 
 }
 
 function estimatedMesh(points: Points, estimate: Float32Array, level: number): Mesh {
-  const every = levelGrid(points, points.frame.levels.length - 1);
-  const mesh = emptyMesh(points, every, "estimated", level);
-  copyKnown(points, every, mesh);
-  estimate.forEach((value, at) => {
-    if (mesh.exact[at] !== 1) mesh.z[at] = mesh.losses[at] = drawable(value);
-  });
+  const grid = levelGrid(points, estimatedLevel(points.frame));
+  const mesh = emptyMesh(points, grid, "estimated", level);
+  copyKnown(points, grid, mesh);
+  const width = points.frame.alpha.points;
+  let at = 0;
+  for (const row of grid.rows) {
+    for (const column of grid.columns) {
+      if (mesh.exact[at] !== 1)
+        mesh.z[at] = mesh.losses[at] = drawable(estimate[row * width + column] as number);
+      at += 1;
+    }
+  }
   return mesh;
 }
 
@@ -216,10 +228,12 @@ export function cutOf(points: Points, along: "alpha" | "beta"): Cut {
   const axis = coordinates(frame[along]);
   const { index, across } = nearest(points, other);
   const [at, loss, exact]: [number[], number[], boolean[]] = [[], [], []];
+  const { columns, rows } = levelGrid(points, estimatedLevel(frame));
+  const estimated = new Set(estimate === null ? [] : along === "alpha" ? columns : rows);
   axis.forEach((position, i) => {
     const from = along === "alpha" ? index * width + i : i * width + index;
     const computed = known[from] === 1;
-    if (!computed && estimate === null) return;
+    if (!computed && !estimated.has(i)) return;
     at.push(position);
     loss.push(drawable((computed ? values : (estimate ?? values))[from] as number));
     exact.push(computed);

@@ -20,8 +20,10 @@ export function readFrame(value: unknown): Frame {
   return frame;
 }
 
-function checkFrame({ alpha, beta, levels, tracks }: Frame): void {
+function checkFrame({ alpha, beta, levels, tracks, estimate }: Frame): void {
   if (levels.length === 0 || levels.some((level) => level < 1)) fail("no levels", levels.join(", "));
+  if (estimate !== null && ![0, ...levels].includes(estimate.level))
+    fail("an estimate of no level", estimate.level);
   for (const { points } of [alpha, beta]) if (points < 1) fail("an axis without points", points);
   for (const { labels, alpha: along, beta: across, off_plane, loss } of tracks) {
     const lengths = [labels, along, across, off_plane, loss].map((part) => part.length);

@@ -201,11 +201,13 @@ export interface Track {
   readonly shown: string;
 }
 
-/** What is said of the values between the computed points: `words` with their held-out error, how they were got. */
+/** What is said of the values beside the computed points: `words` with their held-out error, how they were got. */
 export interface EstimateInfo {
   readonly words: string;
   readonly method: string;
   readonly held_out: number;
+  readonly kind: "interpolated" | "bfloat16 preview";
+  readonly level: number;
 }
 
 /** The head of a picture, sent with its first tile and on replay. */
@@ -690,6 +692,8 @@ export const SHAPES: Record<string, Record<string, Shape>> = {
     words: { is: "text" },
     method: { is: "text" },
     held_out: { is: "whole" },
+    kind: { is: ["interpolated", "bfloat16 preview"], absent: "interpolated" },
+    level: { is: "whole", absent: 0 },
   },
   Frame: {
     alpha: { is: "message", name: "AxisInfo" },
