@@ -50,14 +50,23 @@ def peak() -> float:
     return 2 * 1024**3 / min(medians(lambda: a @ a)[0] for _ in range(5))
 
 
-def operations(call: Callable[[], Any], most: int = 3) -> str:
-    """The operations that take most of a call, by their own time."""
+def own_times(call: Callable[[], Any]) -> dict[str, float]:
+    """Microseconds of each operation in a call without those in it, the longest first."""
     with profile(activities=[ProfilerActivity.CPU]) as record:
         call()
     events = sorted(record.key_averages(), key=lambda event: -event.self_cpu_time_total)
-    total = sum(event.self_cpu_time_total for event in events)
-    shares = [f"{e.key.removeprefix('aten::')} {100 * e.self_cpu_time_total / total:.0f} %" for e in events[:most]]
-    return ", ".join(shares)
+    return {event.key.removeprefix("aten::"): event.self_cpu_time_total for event in events}
+
+
+def operations(times: dict[str, float], most: int = 3) -> str:
+    """The operations that take most of a call."""
+    total = sum(times.values())
+    return ", ".join(f"{key} {100 * own / total:.0f} %" for key, own in list(times.items())[:most])
+
+
+def products(times: dict[str, float]) -> float:
+    """Share of matrix products and convolutions in a call."""
+    return sum(own for key, own in times.items() if "mm" in key or "convolution" in key) / sum(times.values())
 
 
 def grid_row(case: str, roof: float) -> list[str]:
@@ -77,7 +86,7 @@ def grid_row(case: str, roof: float) -> list[str]:
     count = FEW if work > SMALL else 49
     grid = ours.grid(count)
     own, point, whole = medians(alone, lambda: finished(plain.steps((0.1, 0.2))), grid.run)
-    each = whole / count**2
+    each, taken = whole / count**2, own_times(grid.run)
     return [
         case,
         f"{work / 1e6:.3g}",
@@ -85,7 +94,8 @@ def grid_row(case: str, roof: float) -> list[str]:
         f"{(point - own) * 1e6:.0f} µs",
         f"{each * 1e3:.3g} ms, {share(work, each, roof)}",
         grid.run().question["path"],
-        operations(alone),
+        f"{operations(taken)}; products at {share(work, each * products(taken), roof)}",
+        operations(own_times(alone)),
     ]
 
 
@@ -108,7 +118,7 @@ def product_row(case: str, roof: float) -> list[str]:
         f"{own * 1e3:.3g} ms, {share(work[1], own, roof)}",
         f"{own / gradient:.2f}",
         f"{work[1] / work[0]:.2f}",
-        operations(product),
+        operations(own_times(product)),
     ]
 
 
@@ -137,6 +147,7 @@ def lines() -> list[str]:
                 "a point adds",
                 "a point of ours",
                 "path",
+                "ours is",
                 "the plain pass is",
             ],
             points,
