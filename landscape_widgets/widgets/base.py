@@ -21,6 +21,8 @@ from landscape_widgets.widgets.static_view import StaticView
 
 T = TypeVar("T")
 
+VIEW_TYPE = "application/vnd.jupyter.widget-view+json"
+
 FIRST_PICTURE_SECONDS = 0.3
 """Longest wait at display for something to put into the static picture."""
 
@@ -42,9 +44,9 @@ class LandscapeWidget(anywidget.AnyWidget):
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(library=library(), **traits)
-        self._seen = self._closed = False
+        self._closed = False
         self._views: set[str] = set()
-        self._view = StaticView(self._widget_bundle, self._png, self.__repr__)
+        self._view = StaticView(lambda: _view_of(self), lambda: _view_of(self.library), self._png, self.__repr__)
         self._scheduler = default_scheduler()
         self._outbox = TileOutbox(self._deliver, call_later=self._scheduler.call_later)
 
@@ -109,21 +111,20 @@ class LandscapeWidget(anywidget.AnyWidget):
         return None
 
     def _waited(self) -> Any:
-        if not self._seen:
-            self._view.refresh()
+        self._view.refresh()
         return None
 
     # ------------------------------------------------------------ inside
 
     def _ipython_display_(self) -> None:
         self._start()
+        self._view.show()
         deadline = time.monotonic() + FIRST_PICTURE_SECONDS
         while not self._scheduler.on_own_thread and self.progress == 0.0 and time.monotonic() < deadline:
             time.sleep(0.01)
-        self._view.show()
+        self._view.show_picture()
 
     def _on_hello(self, message: Hello) -> None:
-        self._seen = True
         self._views.add(message.view)
         self._outbox.attach()
         self._outbox.post(Result(message.id, "hello", "complete", ""))
@@ -172,9 +173,12 @@ class LandscapeWidget(anywidget.AnyWidget):
             )
         return self._enqueue(function).result(timeout)
 
-    def _widget_bundle(self) -> dict[str, Any]:
-        bundle: Any = super()._repr_mimebundle_()
-        return dict(bundle[0] if isinstance(bundle, tuple) else bundle)
+
+def _view_of(widget: anywidget.AnyWidget) -> dict[str, Any]:
+    """The mimebundle of a widget's view alone: its own words would say how it stood when it was shown."""
+    bundle: Any = anywidget.AnyWidget._repr_mimebundle_(widget)
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    return {VIEW_TYPE: data[VIEW_TYPE], "text/plain": ""}
 
 
 def _left(deadline: float | None) -> float | None:

@@ -48,7 +48,7 @@ export default {
 
 
 class Library(anywidget.AnyWidget):
-    """Holds the built bundle, compressed; `exports.load()` on the page imports it once."""
+    """Holds the built bundle, compressed; `exports.load()` on the page imports it once. Its view shows nothing."""
 
     _esm = _ESM
     bundle = traitlets.Bytes().tag(sync=True)
@@ -66,7 +66,7 @@ def library() -> Library:
     global _current
     with _lock:
         if _current is None or _current.comm is None:
-            _current = Library(bundle=gzip.compress(bundle(), LEVEL, mtime=0))
+            _current = Library(bundle=gzip.compress(bundle(), LEVEL, mtime=0), layout={"display": "none"})
         return _current
 
 

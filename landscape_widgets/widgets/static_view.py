@@ -1,4 +1,4 @@
-"""What a notebook shows without a page: a PNG beside the widget, replaced when it is finished and nobody looks."""
+"""What a notebook shows: a widget's view, and after it, hidden where pages are live, a picture for everyone else."""
 
 from __future__ import annotations
 
@@ -12,42 +12,59 @@ COLOURS = 256
 
 
 class StaticView:
-    """The display of one widget: the widget view, and a picture for whoever cannot show widgets.
+    """The display of one widget, as two outputs: its view at once, and a picture for whoever cannot show widgets.
+
+    The picture stands behind the view of a widget that shows nothing. So the live view does not wait for it, and is
+    not built anew when it is replaced, as it would be in one output.
 
     Parameters
     ----------
-    mimebundle : makes the widget's own mimebundle.
+    view : makes the mimebundle of the widget.
+    cover : makes the mimebundle of a widget that shows nothing.
     png : makes the picture, or None where nothing is known yet.
     text : the plain-text form.
     """
 
     def __init__(
-        self, mimebundle: Callable[[], dict[str, Any]], png: Callable[[], bytes | None], text: Callable[[], str]
+        self,
+        view: Callable[[], dict[str, Any]],
+        cover: Callable[[], dict[str, Any]],
+        png: Callable[[], bytes | None],
+        text: Callable[[], str],
     ) -> None:
-        self._mimebundle, self._png, self._text = mimebundle, png, text
+        self._view, self._cover, self._png, self._text = view, cover, png, text
         self._handles: list[Any] = []
 
     def show(self) -> None:
-        """Display now, with the picture as far as it is known."""
-        from IPython import display
+        """Display the live view, without any picture."""
+        _display(self._view())
 
-        show: Any = display.display
-        handle = show(self.bundle(), raw=True, display_id=True)
+    def show_picture(self) -> None:
+        """Display the picture as far as it is known."""
+        handle = _display(self._picture(), display_id=True)
         if handle is not None:
             self._handles.append(handle)
 
     def refresh(self) -> None:
-        """Put the newest picture into every output shown; only without a live page, since it rebuilds the view."""
-        for handle in self._handles:
-            handle.update(self.bundle(), raw=True)
+        """Put the newest picture into every output shown."""
+        if self._handles:
+            bundle = self._picture()
+            for handle in self._handles:
+                handle.update(bundle, raw=True)
 
-    def bundle(self) -> dict[str, Any]:
-        """The mimebundle: widget view, PNG and text."""
-        data = {**self._mimebundle(), "text/plain": self._text()}
+    def _picture(self) -> dict[str, Any]:
+        data = {**self._cover(), "text/plain": self._text()}
         png = self._png()
         if png is not None:
             data["image/png"] = base64.b64encode(compact(png)).decode("ascii")
         return data
+
+
+def _display(bundle: dict[str, Any], **options: Any) -> Any:
+    from IPython import display
+
+    show: Any = display.display
+    return show(bundle, raw=True, **options)
 
 
 def compact(png: bytes) -> bytes:

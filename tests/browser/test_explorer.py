@@ -138,6 +138,24 @@ def test_slider_redraws_while_a_cell_runs(notebook, cell):
     expect(notebook.output(cell)).to_contain_text("redrawn True", timeout=20_000)
 
 
+def test_a_picture_replaced_in_the_notebook_leaves_the_live_view_alone(notebook):
+    """To wait puts the finished picture behind the view that shows nothing."""
+    shown = "window.jupyterapp.shell.currentWidget.content.widgets[0].model.outputs"
+    mark = "() => { document.querySelector('.lw-explorer').dataset.kept = 'yes'; }"
+    notebook.page.evaluate(mark)
+    before = notebook.page.evaluate(f"{shown}.get(1).data['image/png']?.length ?? 0")
+    notebook.run_cell(4)
+    notebook.page.wait_for_function(f"before => {shown}.get(1).data['image/png']?.length !== before", arg=before)
+    assert notebook.page.evaluate(f"{shown}.length") == 2
+    assert notebook.page.evaluate(f"'image/png' in {shown}.get(0).data") is False
+    expect(notebook.widgets()).to_have_count(1)
+    expect(notebook.widgets().first).to_have_attribute("data-kept", "yes")
+    expect(notebook.output(0).locator("img")).to_have_count(0)
+    assert notebook.output(0).locator(".jp-OutputArea-child").nth(1).bounding_box()["height"] < 12
+    settled(notebook)
+    assert notebook.errors == []
+
+
 def test_python_side_changes_reach_the_page(notebook):
     notebook.run_cell(4)
     expect(notebook.output(4)).to_contain_text("complete", timeout=60_000)
@@ -165,7 +183,7 @@ def test_a_further_widget_costs_few_bytes(notebook):
     opened = sum(size for kind, size in notebook.frames[before:] if kind == "comm_open")
     shown = sum(size for kind, size in notebook.frames[before:] if kind == "display_data")
     assert 0 < opened < 25_000
-    assert 0 < shown < 60_000  # with the static picture in it
+    assert 0 < shown < 60_000  # with the static picture behind it
     assert sum(size for _, size in notebook.frames) < 3_000_000  # one bundle for the whole page
 
 

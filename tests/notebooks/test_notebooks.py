@@ -26,9 +26,10 @@ def test_notebook_runs_and_shows_pictures(path):
         notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
     ).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    widgets = [output for output in outputs if "application/vnd.jupyter.widget-view+json" in output.get("data", {})]
-    assert widgets, "no widget was shown"
-    for output in widgets:
+    shown = [output for output in outputs if "application/vnd.jupyter.widget-view+json" in output.get("data", {})]
+    assert shown, "no widget was shown"
+    for widget, output in zip(shown[::2], shown[1::2], strict=True):
+        assert "image/png" not in widget["data"], "the live view waited for its picture"
         picture = Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"])))
         assert picture.width >= 600
         assert len(picture.convert("RGB").getcolors(10_000)) > 30, "the picture is empty"
