@@ -5,21 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from landscape_widgets.compute.clock import clock as clock
 from landscape_widgets.compute.data import Batch, tensors_of
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.parameters import Replica
 from landscape_widgets.compute.rounding import allowed
 from landscape_widgets.compute.torch_state import evaluation, normal_vector, one_thread
-
-FINE = 1e-5
-"""Seconds that a clock must tell apart."""
 
 
 class UnequalError(Exception):
@@ -92,16 +89,3 @@ def working(threads: int) -> Iterator[None]:
     """Compute without a graph; with one intra-op thread where `threads` are to be restored (0: as it is)."""
     with evaluation(), one_thread(threads) if threads else contextlib.nullcontext():
         yield
-
-
-def clock(device: torch.device) -> float:
-    """Seconds, once everything asked of the device is done.
-
-    With one intra-op thread it is the processor time of the caller, where the system counts it finely: a busy
-    neighbour, which may stop one pass and not the other, does not decide which is faster.
-    """
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif torch.get_num_threads() == 1 and time.get_clock_info("thread_time").resolution <= FINE:
-        return time.thread_time()
-    return time.perf_counter()

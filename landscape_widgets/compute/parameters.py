@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -58,15 +59,15 @@ class ParameterLayout:
         """Views of a flat vector, one a parameter, in order."""
         return [flat[block.start : block.stop].view(block.shape) for block in self.blocks]
 
-    def split_chosen(self, flat: Float[Tensor, " p"], chosen: Sequence[int]) -> list[Tensor]:
-        """Views of the concatenation of the `chosen` parameters alone, one a parameter."""
-        blocks = [self.blocks[index] for index in chosen]
-        pieces = torch.split(flat, [block.stop - block.start for block in blocks])
-        return [piece.view(block.shape) for piece, block in zip(pieces, blocks, strict=True)]
+    def split_chosen(self, flat: Float[Tensor, "*k p"], chosen: Sequence[int]) -> list[Tensor]:
+        """One tensor a `chosen` parameter of the concatenation of these alone, or of k of them, as rows."""
+        blocks, batch = [self.blocks[index] for index in chosen], flat.shape[:-1]
+        pieces = torch.split(flat, [block.stop - block.start for block in blocks], dim=-1)
+        return [piece.reshape(*batch, *block.shape) for piece, block in zip(pieces, blocks, strict=True)]
 
-    def join(self, tensors: Sequence[Tensor]) -> Float[Tensor, " P"]:
-        """One new flat vector from one tensor a parameter."""
-        return torch.cat([tensor.reshape(-1) for tensor in tensors])
+    def join(self, tensors: Sequence[Tensor], batch: Sequence[int] = ()) -> Float[Tensor, "*k P"]:
+        """One new flat vector from one tensor a parameter; from k each, along a first dimension, k rows."""
+        return torch.cat([tensor.reshape(*batch, tensor.numel() // math.prod(batch)) for tensor in tensors], dim=-1)
 
 
 class Replica:

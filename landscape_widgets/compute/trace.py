@@ -13,6 +13,7 @@ from landscape_widgets.compute.operators.algebra import orthonormal_basis
 from landscape_widgets.compute.operators.base import SymmetricOperator
 from landscape_widgets.compute.stream import Computation, Stream
 from landscape_widgets.compute.trace_probes import (
+    PRODUCT_COST,
     Book,
     Moments,
     SampledTrace,
@@ -21,7 +22,9 @@ from landscape_widgets.compute.trace_probes import (
     check_operator,
     check_options,
     counted_product,
+    due,
     first_result,
+    not_finite,
     reported,
     resumed,
     spent,
@@ -43,7 +46,8 @@ class HutchinsonTrace(SampledTrace):
     first part is multiplied out and only the second is sampled. Both are unbiased whatever Q is, so unconverged
     eigenvectors cost accuracy, not truth; they help where few eigenvalues hold most of ‖H‖_F.
 
-    Cost: one product a probe, and one a deflated vector. Memory: the deflated vectors.
+    Cost: one product a probe, and one a deflated vector, several at a time where that pays. Memory: the deflated
+    vectors.
 
     Parameters
     ----------
@@ -205,33 +209,41 @@ class ExactTrace(Computation[TraceEstimate, TraceState]):
         moments = Moments()
         for value in state.values:
             moments.add(value)
-        for number in range(len(state.values), size):
-            place = int(order[number])
-            vector = torch.zeros(size, dtype=self.operator.dtype, device=self.operator.device)
-            vector[place] = 1.0
-            image = yield from reported(counted_product(self.operator, state, vector), book)
-            value = float(image[place])
-            if not bool(torch.isfinite(image).all()):
-                yield book.not_finite(f"The product of unit vector {place}", **spent(state))
+        while (number := len(state.values)) < size:
+            places = order[number : number + due(self.operator, book, size - number)]
+            images = yield from reported(counted_product(self.operator, state, self._units(places)), book)
+            if wrong := not_finite(images):
+                yield book.not_finite(f"The product of unit vector {int(places[wrong - 1])}", **spent(state))
                 return
-            state.values.append(value)
-            moments.add(value)
-            if (number + 1) % self.block == 0 and number + 1 < size:
-                yield self._partial(state, book, moments)
+            for value in images.reshape(size, -1)[places, torch.arange(len(places))].tolist():
+                state.values.append(value)
+                moments.add(value)
+                if moments.count % self.block == 0 and moments.count < size:
+                    book.update(**self._partial(book, moments))
+            if len(state.values) // self.block > number // self.block and len(state.values) < size:
+                yield book.update(**book.history, **spent(state))
         yield self._final(state, book)
 
-    def _partial(self, state: TraceState, book: Book, moments: Moments) -> TraceEstimate:
+    def _units(self, places: Tensor) -> Tensor:
+        """One unit vector (P,), or several as columns."""
+        rows = torch.zeros(len(places), self.operator.size, dtype=self.operator.dtype, device=self.operator.device)
+        rows[torch.arange(len(places)), places] = 1.0
+        return rows[0] if len(places) == 1 else rows.T
+
+    def _partial(self, book: Book, moments: Moments) -> dict[str, Any]:
+        """The estimate from the entries so far, noted in the history."""
         size, count = self.operator.size, moments.count
         value, error = size * moments.mean, size * moments.standard_error * math.sqrt(1.0 - count / size)
+        book.note(value, error, PRODUCT_COST * count)
         interval = student_interval(value, error, count, self.confidence)
-        return book.enter(value, error, interval=interval, **spent(state))
+        return {"value": value, "standard_error": error, "interval": interval}
 
     def _final(self, state: TraceState, book: Book) -> TraceEstimate:
         value = math.fsum(state.values)
         changes = {"interval": (value, value), "interval_kind": "exact", "exact_part": value, **spent(state)}
         if book.latest.standard_error != 0.0:  # not from the checkpoint of a finished run
             book.enter(value, 0.0, **changes)
-        return book.update(value=value, standard_error=0.0, outcome=Outcome.COMPLETE, **changes)
+        return book.update(value=value, standard_error=0.0, outcome=Outcome.COMPLETE, question=self.question, **changes)
 
 
 def exact_trace(operator: SymmetricOperator, block: int | None = None, *, limit: int = EXACT_LIMIT) -> TraceEstimate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from torch import Tensor
 from landscape_widgets.compute.operators.base import SymmetricOperator
 from landscape_widgets.compute.stream import Computation, Stream
 from landscape_widgets.compute.torch_state import one_blas_thread
+from landscape_widgets.compute.trace_basis import inners, orthogonal_block, orthogonal_part, stacked
 from landscape_widgets.compute.trace_probes import (
+    PRODUCT_COST,
     Book,
     SampledTrace,
     TraceState,
@@ -23,8 +25,11 @@ from landscape_widgets.compute.trace_probes import (
     check_operator,
     check_options,
     counted_product,
+    due,
     first_result,
     inner,
+    joined,
+    not_finite,
     probe_vector,
     reported,
     resumed,
@@ -32,13 +37,6 @@ from landscape_widgets.compute.trace_probes import (
 )
 from landscape_widgets.errors import Outcome
 from landscape_widgets.results import TraceEstimate
-
-DEPENDENT = 10.0
-"""An image whose part outside the basis is below this many rounding errors lies in the basis."""
-
-
-BLOCK = 2**18
-"""Numbers of a basis that are multiplied at a time: small vectors together, large ones alone."""
 
 
 class HutchPlusPlusTrace(SampledTrace):
@@ -116,22 +114,28 @@ class HutchPlusPlusTrace(SampledTrace):
 
     def _sketch(self, state: TraceState, book: Book) -> Generator[TraceEstimate, None, bool]:
         """Grow the basis Q of HS one image a product; False after a product that is not finite."""
-        while (index := self._multiplied(state)) < self.sketched:
-            vector = probe_vector(self.operator, self.seed, index, self.distribution)
-            image = yield from reported(counted_product(self.operator, state, vector), book)
-            if not bool(torch.isfinite(image).all()):
-                yield book.not_finite(f"The product of sketch vector {index + 1}", **spent(state))
+        while (index := state.finished) < self.sketched:  # the first products are those of the sketch
+            numbers = range(index, index + due(self.operator, book, self.sketched - index))
+            drawn = [probe_vector(self.operator, self.seed, number, self.distribution) for number in numbers]
+            images = yield from reported(counted_product(self.operator, state, joined(drawn)), book)
+            if wrong := not_finite(images):
+                yield book.not_finite(f"The product of sketch vector {index + wrong}", **spent(state))
                 return False
-            fresh, _ = orthogonal_part(image, state.vectors)
-            if fresh is not None:
-                state.vectors.append(fresh)
+            self._widen(state, images)
             yield book.update(**spent(state))
         return True
 
     @staticmethod
-    def _multiplied(state: TraceState) -> int:
-        """Products finished; the first ones are those of the sketch."""
-        return state.products - (0 if state.pending is None else 1)
+    def _widen(state: TraceState, images: Tensor) -> None:
+        """Take what is new in one image, or in several, into the basis."""
+        block = orthogonal_block(images, state.vectors) if images.ndim == 2 else None
+        if block is not None:
+            state.vectors += list(block[0].T)
+            return
+        for image in images.reshape(len(images), -1).T:
+            fresh, _ = orthogonal_part(image, state.vectors)
+            if fresh is not None:
+                state.vectors.append(fresh)
 
 
 @dataclasses.dataclass
@@ -215,71 +219,93 @@ class XTrace(Computation[TraceEstimate, CrossState]):
     def _steps(self, state: CrossState) -> Generator[TraceEstimate, None, None]:
         first = first_result("XTrace", "error estimate", self.seed, 2 * self.vectors, self.question)
         book = Book(state, first)
-        while not state.exhausted and len(state.projected) < self.vectors:
-            kind, number = (
-                ("test vector", len(state.tests)) if self._between(state) else ("column", len(state.tests) - 1)
-            )
-            vector = probe_vector(self.operator, self.seed, number) if self._between(state) else state.vectors[-1]
-            image = yield from reported(counted_product(self.operator, state, vector), book)
-            if not bool(torch.isfinite(image).all()):
-                yield book.not_finite(f"The product of {kind} {number + 1}", probes=len(state.tests), **spent(state))
+        while len(state.projected) < len(state.vectors) or not self._ended(state):
+            known, widening = len(state.projected), len(state.projected) == len(state.vectors)
+            vectors = joined(self._next(state, book, known, widening))
+            images = yield from reported(counted_product(self.operator, state, vectors), book)
+            if wrong := not_finite(images):
+                what = f"The product of {'test vector' if widening else 'column'} {known + wrong}"
+                yield book.not_finite(what, probes=len(state.tests), **spent(state))
                 return
-            if kind == "test vector":
-                self._widen(state, vector, image)
+            if widening:
+                self._widen(state, vectors, images)
                 yield book.update(**spent(state))
             else:
-                self._project(state, image)
-                yield book.enter(**self._estimate(state), **spent(state))
+                self._project(state, images)
+                found = self._found(state, known)
+                for count, estimate in enumerate(found, start=known + 1):
+                    book.note(*estimate, 2 * PRODUCT_COST * count)
+                yield book.update(**book.history, **self._estimate(state, found[-1]), **spent(state))
         yield book.update(
             outcome=Outcome.CONVERGED if state.exhausted else Outcome.COMPLETE,
             total=state.products,
-            **self._estimate(state),
+            question=self.question,
+            **self._estimate(state, None if state.exhausted else self._found(state, len(state.projected) - 1)[-1]),
             **spent(state),
         )
 
-    @staticmethod
-    def _between(state: CrossState) -> bool:
-        """Whether every column of Q has been multiplied, so that a new test vector is due."""
-        return len(state.vectors) == len(state.projected)
+    def _ended(self, state: CrossState) -> bool:
+        """Whether no further test vector is due."""
+        return state.exhausted or len(state.vectors) >= self.vectors
 
-    def _widen(self, state: CrossState, vector: Tensor, image: Tensor) -> None:
-        """Take a test vector and its image into Ω, Q, R and W."""
-        fresh, coefficients = orthogonal_part(image, state.vectors)
-        if fresh is None:  # the image of a random vector lies in Q: with probability one Q is all of the range
-            state.exhausted = True
-            rounding = torch.finfo(self.operator.dtype).eps * float(image.norm())
-            state.left = math.sqrt(self.operator.size) * max(float(coefficients[-1]), rounding)
+    def _next(self, state: CrossState, book: Book, known: int, widening: bool) -> list[Tensor]:
+        """The vectors to multiply next: new test vectors, or the columns of Q that came of them."""
+        if not widening:
+            return state.vectors[known : known + due(self.operator, book, len(state.vectors) - known)]
+        numbers = range(known, known + due(self.operator, book, self.vectors - known))
+        return [probe_vector(self.operator, self.seed, number) for number in numbers]
+
+    def _widen(self, state: CrossState, vectors: Tensor, images: Tensor) -> None:
+        """Take test vectors and their images into Ω, Q, R and W, up to one whose image is in Q already."""
+        block = orthogonal_block(images, state.vectors) if images.ndim == 2 else None
+        if block is not None:
+            self._take(state, vectors, *block)
             return
-        count = len(state.tests)
-        triangle, overlaps = np.zeros((count + 1, count + 1)), np.zeros((count + 1, count + 1))
-        triangle[:count, :count], overlaps[:count, :count] = state.triangle, state.overlaps
-        triangle[:, count] = coefficients
-        overlaps[:count, count] = inners(state.vectors, vector)
-        state.vectors.append(fresh)
-        state.tests.append(vector)
-        overlaps[count] = inners(state.tests, fresh)
-        state.squares.append(inner(vector, vector))
+        for vector, image in zip(vectors.reshape(len(vectors), -1).T, images.reshape(len(images), -1).T, strict=True):
+            fresh, coefficients = orthogonal_part(image, state.vectors)
+            if fresh is None:  # the image of a random vector lies in Q: with probability one Q is all of the range
+                state.exhausted = True
+                rounding = torch.finfo(self.operator.dtype).eps * float(image.norm())
+                state.left = math.sqrt(self.operator.size) * max(float(coefficients[-1]), rounding)
+                return
+            self._take(state, vector[:, None], fresh[:, None], coefficients[:, None])
+
+    @staticmethod
+    def _take(state: CrossState, tests: Tensor, fresh: Tensor, coefficients: np.ndarray) -> None:
+        """Take test vectors (P, k), the new columns of Q and those of R into the state."""
+        before = len(state.tests)
+        triangle, overlaps = grown(state.triangle, len(coefficients)), grown(state.overlaps, len(coefficients))
+        triangle[:, before:] = coefficients
+        overlaps[:before, before:] = inners(state.vectors, tests)
+        state.vectors += list(fresh.T)
+        state.tests += list(tests.T)
+        overlaps[before:] = inners(state.tests, fresh).T
+        state.squares += [inner(vector, vector) for vector in tests.T]
         state.triangle, state.overlaps = triangle, overlaps
 
-    def _project(self, state: CrossState, image: Tensor) -> None:
-        """Add the newest column of Q to the projection QᵀHQ."""
-        column = inners(state.vectors, image)
-        projected = np.zeros((len(column), len(column)))
-        projected[:-1, :-1] = state.projected
-        projected[-1], projected[:, -1] = column, column
-        state.projected = projected
+    @staticmethod
+    def _project(state: CrossState, images: Tensor) -> None:
+        """Add the columns of Q after those known, whose images these are, to the projection QᵀHQ."""
+        images, known = images.reshape(len(images), -1), len(state.projected)
+        projected = grown(state.projected, known + images.shape[1])
+        projected[:, known:] = inners(state.vectors[: len(projected)], images)
+        state.projected = np.triu(projected) + np.triu(projected, 1).T
 
-    def _estimate(self, state: CrossState) -> dict[str, Any]:
-        """Value and error from the small matrices."""
+    def _found(self, state: CrossState, known: int) -> list[tuple[float, float]]:
+        """The estimates, each with its error, from `known` + 1 test vectors to all whose columns are projected."""
+        alone = 0.0 if self.resphere and self.operator.size == 1 else math.nan
+        with one_blas_thread():
+            estimates = leave_one_out(state, self.operator.size if self.resphere else None, known)
+        return [
+            (float(one.mean()), float(one.std(ddof=1)) / math.sqrt(len(one)) if len(one) > 1 else alone)
+            for one in estimates
+        ]
+
+    @staticmethod
+    def _estimate(state: CrossState, found: tuple[float, float] | None) -> dict[str, Any]:
+        """Value and error as they stand in a result; `found` is None where the range is exhausted."""
         exact = float(np.trace(state.projected))
-        if state.exhausted:
-            value, error = exact, state.left
-        else:
-            with one_blas_thread():
-                numbers = leave_one_out(state, self.operator.size if self.resphere else None)
-            value, count = float(numbers.mean()), len(numbers)
-            alone = 0.0 if self.resphere and self.operator.size == 1 else math.nan
-            error = float(numbers.std(ddof=1)) / math.sqrt(count) if count > 1 else alone
+        value, error = found if found is not None else (exact, state.left)
         return {
             "value": value,
             "standard_error": error,
@@ -289,58 +315,29 @@ class XTrace(Computation[TraceEstimate, CrossState]):
         }
 
 
-def leave_one_out(state: CrossState, size: int | None) -> np.ndarray:
-    """The m estimates of XTrace, (m,), from R, W and QᵀHQ; `size` P to take out the lengths, else None."""
-    R, W, H = state.triangle, state.overlaps, state.projected
-    count = len(R)
-    S = scipy.linalg.solve_triangular(R, np.eye(count), trans="T")
-    S /= np.linalg.norm(S, axis=0)
-    U = W - S * (S * W).sum(axis=0)  # the coefficients in Q of Q_i Q_iᵀ ω_i
-    inside = np.trace(H) - (S * (H @ S)).sum(axis=0)
-    outside = ((W - 2.0 * U) * R).sum(axis=0) + (U * (H @ U)).sum(axis=0)
-    if size is not None:
-        left = np.array(state.squares) - (U * U).sum(axis=0)
-        outside = outside * (size - count + 1) / left
-    numbers: np.ndarray = inside + outside
-    return numbers
+def leave_one_out(state: CrossState, size: int | None, known: int) -> list[np.ndarray]:
+    """The m estimates of XTrace, (m,), for every m from `known` + 1 to all that is projected, from R, W and QᵀHQ.
 
-
-def orthogonal_part(image: Tensor, basis: list[Tensor]) -> tuple[Tensor | None, np.ndarray]:
-    """The unit vector of what is new in an image, and its coefficients in the basis with that one, (m + 1,).
-
-    Two Gram-Schmidt passes; None where the image lies in the basis to rounding.
+    Those of the first m test vectors come from the leading parts of these matrices, and of R⁻ᵀ. `size` is P to take
+    out the lengths, else None.
     """
-    whole = float(image.norm())
-    left, coefficients = image.clone(), np.zeros(len(basis) + 1)
-    for _ in range(2):
-        for first, rows in blocks(basis):
-            parts = rows @ left
-            left -= parts @ rows
-            coefficients[first : first + len(rows)] += parts.cpu().double().numpy()
-    length = float(left.norm())
-    coefficients[-1] = length
-    if length <= DEPENDENT * torch.finfo(image.dtype).eps * whole:
-        return None, coefficients
-    return left / length, coefficients
+    found, last, squares = [], len(state.projected), np.array(state.squares)
+    inverse = scipy.linalg.solve_triangular(state.triangle[:last, :last], np.eye(last), trans="T")
+    for count in range(known + 1, last + 1):
+        R, W, H = (matrix[:count, :count] for matrix in (state.triangle, state.overlaps, state.projected))
+        S = inverse[:count, :count] / np.linalg.norm(inverse[:count, :count], axis=0)
+        U = W - S * (S * W).sum(axis=0)  # the coefficients in Q of Q_i Q_iᵀ ω_i
+        inside = np.trace(H) - (S * (H @ S)).sum(axis=0)
+        outside = ((W - 2.0 * U) * R).sum(axis=0) + (U * (H @ U)).sum(axis=0)
+        if size is not None:
+            left = squares[:count] - (U * U).sum(axis=0)
+            outside = outside * (size - count + 1) / left
+        found.append(inside + outside)
+    return found
 
 
-def inners(vectors: list[Tensor], other: Tensor) -> np.ndarray:
-    """Inner products of some vectors with another one, (k,), summed in float64 where the device has it."""
-    wide = torch.float32 if other.device.type == "mps" else torch.float64
-    other = other.to(wide)
-    found = [rows.to(wide) @ other for _, rows in blocks(vectors)]
-    return torch.cat(found).cpu().double().numpy() if found else np.zeros(0)
-
-
-def blocks(vectors: list[Tensor]) -> Iterator[tuple[int, Tensor]]:
-    """Vectors as rows (k, P) with the number of the first one, at most `BLOCK` numbers at a time."""
-    count = max(1, BLOCK // max(1, len(vectors[0]))) if vectors else 1
-    for first in range(0, len(vectors), count):
-        yield first, vectors[first][None] if count == 1 else torch.stack(vectors[first : first + count])
-
-
-def stacked(vectors: list[Tensor], operator: SymmetricOperator) -> Tensor:
-    """Vectors as columns (P, k); (P, 0) for none."""
-    if not vectors:
-        return torch.zeros(operator.size, 0, dtype=operator.dtype, device=operator.device)
-    return torch.stack(vectors, dim=1)
+def grown(matrix: np.ndarray, size: int) -> np.ndarray:
+    """A square matrix with rows and columns of zeros after its own."""
+    wider = np.zeros((size, size))
+    wider[: len(matrix), : len(matrix)] = matrix
+    return wider

@@ -38,7 +38,8 @@ class TraceState:
     """What a trace estimator knows: enough to go on and to compute nothing twice.
 
     `key` says whose state it is; `vectors` are an orthonormal basis being built and `inside` its qᵀHq multiplied out;
-    `values` are those of every finished probe, `pending` is the product under way, `latest` the last partial result.
+    `values` are those of every finished probe, `pending` is the product under way, with `together` vectors at a time,
+    all counted in `products`; `latest` is the last partial result.
     """
 
     key: tuple[Any, ...]
@@ -47,7 +48,13 @@ class TraceState:
     inside: list[float] = dataclasses.field(default_factory=list)
     values: list[float] = dataclasses.field(default_factory=list)
     pending: PartialProduct | None = None
+    together: int = 0
     latest: TraceEstimate | None = None
+
+    @property
+    def finished(self) -> int:
+        """Products that are not under way."""
+        return self.products - self.together
 
     def copy(self: S) -> S:
         """A copy that later steps do not change; tensors are replaced in it, never written into."""
@@ -108,14 +115,17 @@ class Book:
             }
             self.latest = dataclasses.replace(before, **asked)
 
-    def enter(self, value: float, standard_error: float, cost: float, **changes: Any) -> TraceEstimate:
-        """Note a new estimate in the history; the partial result with it."""
+    def note(self, value: float, standard_error: float, cost: float) -> None:
+        """Note a new estimate in the history alone; `history` brings it into a partial result."""
         if self._count == self._table.shape[1]:  # views of a full table stay as they are
             self._table = np.concatenate([self._table, np.empty((3, max(16, self._count)))], axis=1)
         self._table[:, self._count] = cost, value, standard_error
         self._count += 1
-        columns = dict(zip(HISTORY, self._columns(), strict=True))
-        return self.update(value=value, standard_error=standard_error, cost=cost, **columns, **changes)
+
+    def enter(self, value: float, standard_error: float, cost: float, **changes: Any) -> TraceEstimate:
+        """Note a new estimate in the history; the partial result with it."""
+        self.note(value, standard_error, cost)
+        return self.update(value=value, standard_error=standard_error, cost=cost, **self.history, **changes)
 
     def update(self, **changes: Any) -> TraceEstimate:
         """Change the partial result."""
@@ -128,16 +138,16 @@ class Book:
         words = f"{what} gave NaN or infinity, so there is no estimate."
         caution = f"{self.latest.caution} {words}".strip()
         outcome = Outcome.NOT_FINITE
-        return self.update(
-            value=nan, standard_error=nan, interval=(nan, nan), outcome=outcome, caution=caution, **changes
-        )
+        nothing = {"value": nan, "standard_error": nan, "interval": (nan, nan)}
+        return self.update(**nothing, outcome=outcome, caution=caution, **self.history, **changes)
 
-    def _columns(self) -> list[np.ndarray]:
+    @property
+    def history(self) -> dict[str, np.ndarray]:
         """Read-only views of what is known: entries are added, never changed."""
         views = [row[: self._count] for row in self._table]
         for view in views:
             view.flags.writeable = False
-        return views
+        return dict(zip(HISTORY, views, strict=True))
 
 
 def first_result(method: str, kind: str, seed: int, total: int, question: dict[str, Any]) -> TraceEstimate:
@@ -187,19 +197,51 @@ def inner(one: Tensor, other: Tensor) -> float:
     return float(one @ other)
 
 
+def forms(vectors: Tensor, images: Tensor) -> list[float]:
+    """The quadratic forms vᵀHv of one vector (P,) or of the columns of a matrix (P, k), from their images."""
+    if vectors.ndim == 1:
+        return [inner(vectors, images)]
+    return [inner(*pair) for pair in zip(vectors.T, images.T, strict=True)]
+
+
+def joined(vectors: list[Tensor]) -> Tensor:
+    """One vector (P,) as it is, several as the columns of a matrix (P, k)."""
+    return vectors[0] if len(vectors) == 1 else torch.stack(vectors).T
+
+
+def not_finite(images: Tensor) -> int:
+    """The number, from 1 on, of the first of one or several images that is not finite; 0 where all are.
+
+    >>> not_finite(torch.tensor([[1.0, math.nan, 3.0]])), not_finite(torch.ones(4))
+    (2, 0)
+    """
+    finite = torch.isfinite(images).all(dim=0).reshape(-1)
+    return 0 if bool(finite.all()) else int(finite.int().argmin()) + 1
+
+
 def outside(vector: Tensor, basis: Tensor) -> Tensor:
-    """The part of a vector (P,) orthogonal to orthonormal columns (P, k)."""
+    """The part of a vector (P,), or of columns (P, n), orthogonal to orthonormal columns (P, k)."""
     return vector - basis @ (basis.T @ vector) if basis.shape[1] else vector
 
 
-def counted_product(operator: SymmetricOperator, state: TraceState, vector: Tensor) -> Steps:
-    """Multiply one vector, counted once, yielding after every batch; the product under way is taken up again."""
+def due(operator: SymmetricOperator, book: Book, left: int) -> int:
+    """How many of the vectors left to multiply next: those under way, or as many as pay at a time, evenly shared."""
+    wide = operator.width(max(left, book.latest.total - book.state.products))
+    return book.state.together or math.ceil(left / math.ceil(left / wide))
+
+
+def counted_product(operator: SymmetricOperator, state: TraceState, vectors: Tensor) -> Steps:
+    """Multiply one vector or several together, each counted once, yielding after every batch.
+
+    What is under way is taken up again.
+    """
     if state.pending is None:
-        state.products += 1
+        state.together = 1 if vectors.ndim == 1 else vectors.shape[1]
+        state.products += state.together
         state.pending = PartialProduct()
-    image = yield from operator.product_steps(vector, state.pending)
-    state.pending = None
-    return image
+    images = yield from operator.product_steps(vectors, state.pending)
+    state.pending, state.together = None, 0
+    return images
 
 
 def reported(steps: Generator[None, None, T], book: Book) -> Generator[TraceEstimate, None, T]:
@@ -249,16 +291,17 @@ class SampledTrace(Computation[TraceEstimate, TraceState]):
     def _multiplied_out(
         self, state: TraceState, book: Book, basis: Tensor
     ) -> Generator[TraceEstimate, None, float | None]:
-        """Multiply out tr(QᵀHQ), column by column; None after a product that is not finite."""
-        for index in range(len(state.inside), basis.shape[1]):
-            vector = basis[:, index].contiguous()
-            image = yield from reported(counted_product(self.operator, state, vector), book)
-            value, counts = inner(vector, image), spent(state)
-            if not math.isfinite(value):
-                yield book.not_finite(f"The product of basis vector {index + 1}", **counts)
+        """Multiply out tr(QᵀHQ), as many columns at a time as pay; None after a product that is not finite."""
+        columns = basis.T.contiguous()
+        while (index := len(state.inside)) < len(columns):
+            count = due(self.operator, book, len(columns) - index)
+            vectors = joined(list(columns[index : index + count]))
+            images = yield from reported(counted_product(self.operator, state, vectors), book)
+            if wrong := not_finite(images):
+                yield book.not_finite(f"The product of basis vector {index + wrong}", **spent(state))
                 return None
-            state.inside.append(value)
-            yield book.update(**counts)
+            state.inside += forms(vectors, images)
+            yield book.update(**spent(state))
         return math.fsum(state.inside)
 
     def _sampled(
@@ -268,18 +311,23 @@ class SampledTrace(Computation[TraceEstimate, TraceState]):
         moments = Moments()
         for value in state.values:
             moments.add(value)
-        for index in range(len(state.values), probes):
-            vector = outside(probe_vector(self.operator, self.seed, first + index, self.distribution), basis)
-            image = yield from reported(counted_product(self.operator, state, vector), book)
-            value = inner(vector, image)
-            if not math.isfinite(value):
-                yield book.not_finite(f"The product of probe {index + 1}", probes=index + 1, **spent(state))
+        while (index := len(state.values)) < probes:
+            numbers = range(first + index, first + index + due(self.operator, book, probes - index))
+            drawn = [probe_vector(self.operator, self.seed, number, self.distribution) for number in numbers]
+            vectors = outside(joined(drawn), basis)
+            images = yield from reported(counted_product(self.operator, state, vectors), book)
+            wrong = not_finite(images)
+            for value in forms(vectors, images)[: wrong - 1 if wrong else None]:
+                state.values.append(value)
+                moments.add(value)
+                later = index + len(numbers) - moments.count
+                book.note(exact + moments.mean, moments.standard_error, PRODUCT_COST * (state.products - later))
+            if wrong:
+                yield book.not_finite(f"The product of probe {index + wrong}", probes=index + wrong, **spent(state))
                 return
-            state.values.append(value)
-            moments.add(value)
-            estimate = self._mean(moments, exact)
-            yield book.enter(**estimate, probes=moments.count, **spent(state))
-        yield book.update(outcome=Outcome.COMPLETE, probes=moments.count, **self._mean(moments, exact), **spent(state))
+            yield book.update(**book.history, probes=moments.count, **self._mean(moments, exact), **spent(state))
+        ended = {"outcome": Outcome.COMPLETE, "question": self.question}
+        yield book.update(**ended, probes=moments.count, **self._mean(moments, exact), **spent(state))
 
     def _mean(self, moments: Moments, exact: float) -> dict[str, Any]:
         value, error = exact + moments.mean, moments.standard_error

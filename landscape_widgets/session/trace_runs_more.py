@@ -191,18 +191,17 @@ class SketchedRun(Run[TraceState]):
 class Sketch:
     """The part of a run of Hutch++ that a run of another length begins with.
 
-    `state` as it was; of its products the first `multiplied` made the sketch; `open` is whether one more was under way.
+    `state` as it was; of its products the first `multiplied` made the sketch; `open` of more were under way.
     """
 
     state: TraceState
     multiplied: int
-    open: bool
+    open: int
 
     @classmethod
     def of(cls, state: TraceState, sketched: int) -> Sketch:
         """The sketch in a state of a run that sketches with so many vectors."""
-        finished = state.products - (0 if state.pending is None else 1)
-        return cls(state, min(finished, sketched), state.pending is not None and finished < sketched)
+        return cls(state, min(state.finished, sketched), state.together if state.finished < sketched else 0)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -214,8 +213,9 @@ class Sketch:
         state, taken = estimator.stream().checkpoint(), min(self.multiplied, estimator.sketched)
         state.vectors, state.inside = self.state.vectors[:taken], self.state.inside[:taken]
         state.products = taken
-        if self.open and self.multiplied < estimator.sketched and self.state.pending is not None:
-            state.pending, state.products = self.state.pending.copy(), taken + 1
+        if self.open and self.multiplied + self.open <= estimator.sketched and self.state.pending is not None:
+            state.pending, state.together = self.state.pending.copy(), self.open
+            state.products = taken + self.open
         return state
 
 

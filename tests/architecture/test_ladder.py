@@ -25,7 +25,7 @@ MAY_IMPORT = {
 CHECKPOINTS = {"checkpoints", "checkpoint_readers"}
 SLICES = {"slice_curvature", "slice_laws", "quadratic_forms", "random_slices", "slice_words"}
 RUNGS = [
-    {"stream", "torch_state", "rounding"},
+    {"stream", "torch_state", "rounding", "clock"},
     {"parameters"},
     {"data"},
     {"objective", "probe", "batch_statistics", "samples", "convolutions"},

@@ -69,6 +69,10 @@ class SumOperator(SymmetricOperator):
         terms = [{"factor": factor, **operator.question} for factor, operator in self.terms]
         return {**super().question, "shift": self.shift_by, "terms": terms}
 
+    def width(self, count: int) -> int:
+        """As many vectors at a time as every term takes."""
+        return min(operator.width(count) for _, operator in self.terms)
+
     def product_steps(self, vector: Tensor, partial: PartialProduct | None = None) -> Steps:
         """Compute the product, yielding after every step of every term."""
         partial = PartialProduct() if partial is None else partial
@@ -94,11 +98,15 @@ class DeflatedOperator(SymmetricOperator):
         """What matrix this is, in plain values."""
         return {**super().question, "deflated": self.values.tolist(), "of": self.operator.question}
 
+    def width(self, count: int) -> int:
+        """As many vectors at a time as the operator takes."""
+        return self.operator.width(count)
+
     def product_steps(self, vector: Tensor, partial: PartialProduct | None = None) -> Steps:
         """Compute the product in the steps of the operator."""
         inside = self.basis.T @ vector
         image = yield from self.operator.product_steps(self._outside(vector), partial)
-        return self._outside(image) + self.basis @ (self.values * inside)
+        return self._outside(image) + self.basis * self.values @ inside
 
     def _outside(self, vector: Tensor) -> Tensor:
         return vector - self.basis @ (self.basis.T @ vector)
@@ -115,6 +123,10 @@ class ProjectedOperator(SymmetricOperator):
     def question(self) -> dict[str, Any]:
         """What matrix this is, in plain values."""
         return {**super().question, "of": self.operator.question}
+
+    def width(self, count: int) -> int:
+        """As many vectors at a time as the operator takes."""
+        return self.operator.width(count)
 
     def product_steps(self, vector: Tensor, partial: PartialProduct | None = None) -> Steps:
         """Compute the product in the steps of the operator."""

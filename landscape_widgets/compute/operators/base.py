@@ -36,8 +36,8 @@ class PartialProduct:
 class SymmetricOperator:
     """A real symmetric (P, P) matrix known by its products.
 
-    A subclass sets `size`, `dtype`, `device` and defines `product_steps`. Sums, differences, multiples
-    (`2.0 * A`) and `A.shift(mu)` are operators again.
+    A subclass sets `size`, `dtype`, `device` and defines `product_steps`; if it says a `width` above 1, for the columns
+    of a matrix too. Sums, differences, multiples (`2.0 * A`) and `A.shift(mu)` are operators again.
     """
 
     size: int
@@ -45,12 +45,16 @@ class SymmetricOperator:
     device: torch.device
     __array_ufunc__ = None  # NumPy numbers leave `number * A` to the operator
 
-    def product_steps(self, vector: Float[Tensor, " P"], partial: PartialProduct | None = None) -> Steps:
+    def product_steps(self, vector: Float[Tensor, "P *k"], partial: PartialProduct | None = None) -> Steps:
         """Compute the product with one (P,) vector of this operator's dtype, yielding after every batch.
 
         `partial` is where to go on; it is kept up to date, so that a checkpoint may hold a copy.
         """
         raise TypeError(f"{type(self).__name__} must define product_steps()")
+
+    def width(self, count: int) -> int:
+        """How many of `count` vectors are best multiplied at a time, as the columns of one matrix (P, k)."""
+        return 1
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -68,12 +72,17 @@ class SymmetricOperator:
         if operand.ndim == 1:
             product = self.product(operand)
         else:
-            columns = [self.product(column) for column in operand.T]
-            product = torch.stack(columns, dim=1) if columns else torch.zeros_like(operand)
+            product = torch.empty_like(operand)
+            done, count = 0, operand.shape[1]
+            while done < count:
+                width = self.width(count - done)
+                columns = operand[:, done] if width == 1 else operand[:, done : done + width]
+                product[:, done : done + width] = self.product(columns).reshape(self.size, width)
+                done += width
         return array_of(product) if isinstance(other, np.ndarray) else product
 
-    def product(self, vector: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
-        """The product with one vector, all steps at once."""
+    def product(self, vector: Float[Tensor, "P *k"]) -> Float[Tensor, "P *k"]:
+        """The product with one vector, or with as many columns as `width` allows, all steps at once."""
         steps = self.product_steps(vector.contiguous())
         while True:
             try:

@@ -11,6 +11,7 @@ from torch import Tensor
 from landscape_widgets.compute.operators.algebra import DeflatedOperator, SumOperator
 from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
 from landscape_widgets.compute.operators.gauss_newton import GaussNewtonOperator
+from landscape_widgets.compute.operators.graph_operator import GraphOperator
 from landscape_widgets.compute.operators.hessian import HessianOperator
 from landscape_widgets.compute.parameters import ParameterLayout, real_tensor
 from landscape_widgets.errors import InputError
@@ -59,6 +60,10 @@ class BlockOperator(SymmetricOperator):
     def question(self) -> dict[str, Any]:
         """What matrix this is, in plain values."""
         return {**super().question, "block": self.label, "names": list(self.names), "of": self.operator.question}
+
+    def width(self, count: int) -> int:
+        """As many vectors at a time as the operator whose graphs these are."""
+        return self.operator.width(count) if isinstance(self.operator, GraphOperator) else 1
 
     def product_steps(self, vector: Tensor, partial: PartialProduct | None = None) -> Steps:
         """Compute the product, yielding after every batch."""

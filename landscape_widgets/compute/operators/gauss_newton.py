@@ -77,11 +77,13 @@ class GaussNewtonOperator(GraphOperator[GaussNewtonGraph]):
     tensor([2., 4.])
     """
 
-    def _multiply(self, chosen: Sequence[int], pieces: list[Tensor], graph: GaussNewtonGraph, kept: bool) -> Tensor:
-        pushed = derivative([graph.pullbacks[index] for index in chosen], graph.cotangents, pieces, kept)
-        curved = derivative(graph.slopes, graph.points, pushed, kept)
+    def _multiply(
+        self, chosen: Sequence[int], pieces: list[Tensor], graph: GaussNewtonGraph, kept: bool, batch: Sequence[int]
+    ) -> Sequence[Tensor]:
         parameters = [graph.parameters[index] for index in chosen]
-        return self.objective.layout.join(derivative(graph.outputs, parameters, curved, kept))
+        pushed = derivative([graph.pullbacks[index] for index in chosen], graph.cotangents, pieces, kept, batch)
+        curved = derivative(graph.slopes, graph.points, pushed, kept, batch)
+        return derivative(graph.outputs, parameters, curved, kept, batch)
 
     def _build(self, replica: Replica, batch: Batch) -> GaussNewtonGraph | None:
         given, targets = self.objective.outputs(replica, batch)

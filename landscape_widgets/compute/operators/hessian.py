@@ -51,10 +51,12 @@ class HessianOperator(GraphOperator[GradientGraph]):
     tensor([2., 4.])
     """
 
-    def _multiply(self, chosen: Sequence[int], pieces: list[Tensor], graph: GradientGraph, kept: bool) -> Tensor:
+    def _multiply(
+        self, chosen: Sequence[int], pieces: list[Tensor], graph: GradientGraph, kept: bool, batch: Sequence[int]
+    ) -> Sequence[Tensor]:
         gradients = [graph.gradients[index] for index in chosen]
         parameters = [graph.parameters[index] for index in chosen]
-        return self.objective.layout.join(derivative(gradients, parameters, pieces, kept))
+        return derivative(gradients, parameters, pieces, kept, batch)
 
     def _build(self, replica: Replica, batch: Batch) -> GradientGraph | None:
         loss, _ = self.objective.forward(replica, batch)

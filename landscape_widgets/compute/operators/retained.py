@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
@@ -14,6 +16,7 @@ from landscape_widgets.compute.batch_statistics import refuse_recomputed
 from landscape_widgets.compute.data import Batch, tensors_of
 from landscape_widgets.compute.objective import Objective, independent_loss
 from landscape_widgets.compute.operators.base import PartialProduct, Steps
+from landscape_widgets.compute.operators.width import Sample
 from landscape_widgets.compute.parameters import Replica
 from landscape_widgets.compute.probe import ONCE, graph_nodes
 from landscape_widgets.compute.torch_state import differentiation, math_attention
@@ -46,6 +49,8 @@ class RetainedGraphs(Generic[G]):
         self._replica: Replica | None = None
         self._kept: dict[int, G] = {}
         self._used = 0
+        self._seconds = math.inf  # of one vector and one kept graph, the fastest so far, the first one left out
+        self._first = True
         self._independent: set[int] = set()
         self._lock = threading.Lock()
 
@@ -59,6 +64,16 @@ class RetainedGraphs(Generic[G]):
         """How many graphs are kept between products, and how many batches are built anew for each."""
         kept, count = len(self._kept), self._objective.batches.count - len(self._independent)
         return f"{kept} kept, {count - kept} rebuilt" if self._replica is not None else "none built yet"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[tuple[G, Sample] | None]:
+        """The first kept graph, with the lock, and what is known of products; None before it was used twice."""
+        with self._lock, math_attention(), twice_differentiable():
+            if not self._kept or self._seconds == math.inf:
+                yield None
+            else:
+                sample = Sample(self._seconds, self._used / len(self._kept), self._objective.batches.count)
+                yield next(iter(self._kept.values())), sample
 
     def product_steps(
         self, vector: Tensor, partial: PartialProduct | None, multiply: Callable[[G, bool], Tensor]
@@ -77,8 +92,12 @@ class RetainedGraphs(Generic[G]):
             with self._lock:
                 graph, kept = self._graph(number, batch)
                 if graph is not None:
+                    started = time.perf_counter()
                     with math_attention(), twice_differentiable():
                         product = multiply(graph, kept)
+                    if kept and vector.ndim == 1:
+                        self._seconds = math.inf if self._first else min(self._seconds, time.perf_counter() - started)
+                        self._first = False
                     total = _weighted_sum(total, product, batch.weight / batches.total_weight)
             partial.total, partial.done = total, number + 1
             yield
@@ -137,19 +156,30 @@ def twice_differentiable() -> Iterator[None]:
 
 
 def derivative(
-    values: Sequence[Tensor], variables: Sequence[Tensor], weights: Sequence[Tensor], kept: bool
+    values: Sequence[Tensor],
+    variables: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    kept: bool,
+    batch: Sequence[int] = (),
 ) -> tuple[Tensor, ...]:
-    """Σ weightsᵀ ∂values/∂variables by one reverse pass, zeros where nothing depends; `kept` retains the graph."""
+    """Σ weightsᵀ ∂values/∂variables by one reverse pass, zeros where nothing depends; `kept` retains the graph.
+
+    With `batch` (k,) the weights are k at once, along a dimension before their own, and so are the sums.
+    """
     pairs = [(value, weight) for value, weight in zip(values, weights, strict=True) if value.requires_grad]
-    if not pairs:
-        return tuple(torch.zeros_like(variable) for variable in variables)
-    return torch.autograd.grad(
-        [value for value, _ in pairs],
-        variables,
-        grad_outputs=[weight for _, weight in pairs],
-        retain_graph=kept,
-        allow_unused=True,
-        materialize_grads=True,
+    found: Sequence[Tensor | None] = [None] * len(variables)
+    if pairs and variables:
+        found = torch.autograd.grad(
+            [value for value, _ in pairs],
+            variables,
+            grad_outputs=[weight for _, weight in pairs],
+            retain_graph=kept,
+            allow_unused=True,
+            is_grads_batched=bool(batch),
+        )
+    return tuple(
+        variable.new_zeros((*batch, *variable.shape)) if sum_ is None else sum_
+        for variable, sum_ in zip(variables, found, strict=True)
     )
 
 
