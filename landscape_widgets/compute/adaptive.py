@@ -33,8 +33,9 @@ MARGIN = 0.8
 WHOLE = 2
 """Levels computed everywhere: 7 and 13 points an axis are few."""
 
-ATTEMPTS = 4
-"""Rounds of held-out points a level, each after computing where the round before found the surface wrong."""
+ATTEMPTS = 2
+"""Rounds of held-out points a level, the second after computing where the first found the surface wrong: with more, one
+would pass by luck."""
 
 SAFETY = 4.0
 """Where the best interpolation is further from every other than the error asked for, divided by this, points are
@@ -50,6 +51,8 @@ class Course:
     needed: np.ndarray
     """Where the next level is to be computed; elsewhere the estimate stands for it."""
     estimate: Estimate | None = None
+    apart: list[np.ndarray] = dataclasses.field(default_factory=list)
+    """How far interpolations differ; outside of `needed` those of the level before, which the estimate stands on."""
 
     def losses(self, state: GridState) -> np.ndarray:
         """The values asked for, NaN elsewhere."""
@@ -124,7 +127,7 @@ class AdaptiveGrid(GridEvaluator):
         for number in range(last + 1):
             level = np.zeros(self.shape, dtype=bool)
             level[self._mesh(number)] = True
-            yield from self._ask(state, course, level & course.needed if WHOLE <= number < last else level)
+            yield from self._ask(state, course, level & course.needed if number < last else level)
             if state.known.all() or (yield from self._estimated(state, course, number)):
                 break
         exact = bool(state.known.all())
@@ -149,8 +152,10 @@ class AdaptiveGrid(GridEvaluator):
             return False
         indices = tuple(index.reshape(-1) for index in mesh)
         fits = Fits(samples, indices, self.shape, int(course.asked[mesh].sum()))
+        apart = fits.disagreements()
+        course.apart = [np.where(course.needed, *both) for both in zip(apart, course.apart or apart, strict=True)]
         met, doubted = yield from self._held_against(state, course, fits, number)
-        if self.error > 0 and not met:
+        if not met and self.error > 0 and number + 1 >= WHOLE:
             course.needed = fits.around(doubted)
         return met
 
@@ -162,11 +167,11 @@ class AdaptiveGrid(GridEvaluator):
         Where few points are in doubt these are computed, and the rest is held against others.
         """
         used, held_out = fits.mesh & course.asked, np.zeros(self.shape, dtype=bool)
-        trusted, apart = ~fits.near_holes & ~used, fits.disagreements()
-        count = max(FEWEST, math.ceil(HELD_OUT * int(used.sum())))
+        trusted, agreed = ~fits.near_holes & ~used, fits.disagreements()[0] <= self.error / SAFETY
+        count = max(FEWEST, math.ceil(HELD_OUT * fits.samples.size))
         met, doubted = False, ~used
         for attempt in range(ATTEMPTS):
-            picked = self._pick(trusted & ~held_out, apart, count, fits.reaches, (number, attempt))
+            picked = self._pick(trusted & ~held_out, course.apart, count, fits.reaches, (number, attempt))
             yield from self._ask(state, course, picked)
             held_out = (held_out | picked) & trusted
             if not held_out.any():
@@ -179,7 +184,7 @@ class AdaptiveGrid(GridEvaluator):
             wrong = held_out & (spans.distance(fits.values[best], losses) > MARGIN * self.error)
             doubted = wrong | fits.near_holes | (fits.doubt(best) > self.error / SAFETY)
             if not met:
-                trusted &= (apart[0] <= self.error / SAFETY) & ~fits.around(wrong)
+                trusted &= agreed & ~fits.around(wrong)
             rough = ~course.asked & ~trusted
             if self.error == 0 or rough.sum() > used.sum():
                 return False, doubted
