@@ -21,6 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 import landscape_widgets as lw
+from benchmarks import preview
 from benchmarks.gpu_models import Autocast, Problem, problems
 from benchmarks.page import ROOT, replace_part, table
 
@@ -220,6 +221,18 @@ def product_rows(machine: Machine, problem: Problem, roofs: dict[str, float]) ->
             yield [problem.name, mode, f"**failed**: {type(error).__name__}: {str(error)[:120]}", *"–––––"]
 
 
+def preview_rows(machine: Machine, problem: Problem) -> Iterator[list[str]]:
+    """A whole model in bfloat16, beside the exact path: what a preview of a grid is."""
+    for mode in SECOND_ORDER:
+        try:
+            with precision(mode):
+                planned = Planned(machine, problem, mode)
+                yield preview.measure(f"{problem.name}, {mode}", planned.objective, machine.resolution)
+        except Exception as error:  # noqa: BLE001 -- as above
+            failed = f"**failed**: {type(error).__name__}: {str(error)[:120]}"
+            yield [f"{problem.name}, {mode}", failed, *["–"] * (len(preview.HEADER) - 2)]
+
+
 def _products(machine: Machine, planned: Planned, roof: float) -> list[str]:
     objective = planned.objective
     operator = lw.HessianOperator(objective)
@@ -278,6 +291,11 @@ def write(machine: Machine, path: Path) -> None:
     for problem in problems(machine.tiny):
         grids += grid_rows(machine, problem, roofs)
         replace_part(path, "gpu-grids", ["## Points of a grid", "", *table([*grid_columns, "error"], grids)])
+    previews: list[list[str]] = []
+    for problem in problems(machine.tiny):
+        previews += preview_rows(machine, problem)
+        title = ["## A preview in bfloat16", "", "The model cast once a point, outputs and loss in float32.", ""]
+        replace_part(path, "gpu-previews", [*title, *table(preview.HEADER, previews)])
     for problem in problems(machine.tiny):
         products += product_rows(machine, problem, roofs)
         replace_part(path, "gpu-products", ["## Hessian-vector products", "", *table(columns, products)])

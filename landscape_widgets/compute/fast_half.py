@@ -160,15 +160,15 @@ def _timed(race: _Race, half: HalfObjective, points: int, gain: float) -> Genera
     seconds = race.exact(first) * race.objective.samples / first.size * points
     if seconds < WORTH:
         return Trial(None, f"all points take less than {WORTH:g} s")
-    speed = 0.0
+    speed, samples = 0.0, 0
     for batch in batches:
         yield
-        speed = yield from race.speed_steps(batch)
+        speed, samples = (yield from race.speed_steps(batch)), batch.size
         if speed < HOPELESS:
             break
     if speed >= gain:
         return Trial(half, f"{speed:.1f} times as fast")
-    return Trial(None, f"a bfloat16 pass {_slow(speed, gain)} the exact one here")
+    return Trial(None, f"a bfloat16 pass over {samples} samples {_slow(speed, gain)} the exact one here")
 
 
 def _slow(speed: float, gain: float) -> str:

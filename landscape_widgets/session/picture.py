@@ -83,14 +83,13 @@ def picture_steps(
             caution = f"No quadratic preview: {error.message}."
     yield Update(curvature, caution=caution)
     stream: Stream[Surface, GridState] = evaluator.stream()
-    started, first = time.perf_counter(), None
+    pace = _Pace()
     try:
         for surface in stream:
             if not surface.done:  # the forward pass is still being chosen
                 yield Update(curvature, caution=caution)
                 continue
-            first = surface.evaluations if first is None else first
-            left = None if evaluator.error else _seconds_left(surface, first, time.perf_counter() - started)
+            left = None if evaluator.error else pace.seconds_left(surface)
             said = f"{caution} {_refused(surface)}".strip()
             yield Update(curvature, _drawable(surface), level_of(evaluator, surface.known), left, said)
     finally:
@@ -123,8 +122,20 @@ def newly_known(surface: Surface, before: np.ndarray | None) -> tuple[np.ndarray
     return index.astype(np.int32), values
 
 
-def _seconds_left(surface: Surface, first: int, elapsed: float) -> float | None:
-    done = surface.evaluations - first
-    if done < 2 or elapsed < 0.2:
-        return None
-    return elapsed / done * (surface.total - surface.done)
+class _Pace:
+    """How long exact points take; a preview between them does not count."""
+
+    def __init__(self) -> None:
+        self._before, self._evaluations = time.perf_counter(), -1
+        self._points, self._seconds = 0, 0.0
+
+    def seconds_left(self, surface: Surface) -> float | None:
+        """Seconds until every point is exact; None before that can be told."""
+        now = time.perf_counter()
+        if 0 <= self._evaluations < surface.evaluations:
+            self._points += surface.evaluations - self._evaluations
+            self._seconds += now - self._before
+        self._before, self._evaluations = now, surface.evaluations
+        if self._points < 2 or self._seconds < 0.2:
+            return None
+        return self._seconds / self._points * (surface.total - surface.done)

@@ -22,7 +22,8 @@ def test_every_line_of_a_dry_run_has_numbers(page):
     assert "A dry run on tiny models" in page
     assert "failed" not in page
     rows = [line for line in page.splitlines() if line.startswith(("| ResNet-50", "| transformer"))]
-    assert len(rows) == 2 * 2 * len(gpu.MODES) + 2 * len(gpu.SECOND_ORDER)
+    assert len(rows) == 2 * 2 * len(gpu.MODES) + 2 * 2 * len(gpu.SECOND_ORDER)
+    assert "## A preview in bfloat16" in page
 
 
 def test_a_captured_pass_gives_the_values_of_ours(page):

@@ -332,8 +332,8 @@ def raced(monkeypatch, exact, half):
     ("exact", "half", "words"),
     [
         (2.0, 1.0, "169 points in bfloat16, 2.0 times as fast, held-out error "),
-        (1.2, 1.0, "none: a bfloat16 pass is 1.2 times as fast, not 1.3 times, as the exact one here"),
-        (1.0, 33.0, "none: a bfloat16 pass takes 33 times as long as the exact one here"),
+        (1.2, 1.0, "none: a bfloat16 pass over 32 samples is 1.2 times as fast, not 1.3 times, as the exact one here"),
+        (1.0, 33.0, "none: a bfloat16 pass over 8 samples takes 33 times as long as the exact one here"),
         (1e-3, 1e-4, "none: all points take less than 1 s"),
     ],
 )
