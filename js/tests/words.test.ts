@@ -75,6 +75,19 @@ describe("an estimated picture", () => {
     expect(words(state({ picture: previewed }))).toBe(`${said} · refining to 13 × 13`);
   });
 
+  it("says how far the preview is until it is complete", () => {
+    const stage: Progress = {
+      ...{ v: 1, kind: "progress", id: now.id, purpose: "picture", stage: "bfloat16 preview" },
+      ...{ done: 100, total: 169, seconds_left: null, pairs: [] },
+    };
+    const text = (more: Partial<Progress>) =>
+      pictureJob(state({ picture: { ...now, secondsLeft: 3 }, stage: { ...stage, ...more } })).text;
+    expect(text({})).toBe("61 of 169 points · bfloat16 preview 100 of 169");
+    expect(text({ done: 169 })).toBe("61 of 169 points · 3 s left");
+    expect(text({ id: "another" })).toBe("61 of 169 points · 3 s left");
+    expect(text({ total: null })).toBe("61 of 169 points · 3 s left");
+  });
+
   it("has nothing to say of it once every point is exact", () => {
     const exact = { ...now, known: new Uint8Array(169).fill(1), done: 169, level: 13 };
     expect(words(state({ picture: exact }))).toBe("13 × 13 exact");

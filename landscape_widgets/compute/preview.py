@@ -135,9 +135,10 @@ class PreviewGrid(AdaptiveGrid):
     def _surface(self, state: GridState, outcome: Outcome) -> Surface:
         assert isinstance(state, PreviewState)
         surface = super()._surface(state, outcome)
-        return dataclasses.replace(
-            surface, estimate=state.estimate, question={**surface.question, "preview": state.said}
-        )
+        question = {**surface.question, "preview": state.said}
+        if state.half is not None and not state.refused:
+            question["previewed"] = int((state.known | state.half.known).sum())
+        return dataclasses.replace(surface, estimate=state.estimate, question=question)
 
     def _steps(self, state: GridState) -> Generator[Surface, None, None]:
         assert isinstance(state, PreviewState)

@@ -11,8 +11,12 @@ import numpy as np
 from landscape_widgets.compute.adaptive import AdaptiveGrid
 from landscape_widgets.compute.directions import angle
 from landscape_widgets.errors import Outcome
-from landscape_widgets.protocol.messages import PictureSettings, Result, Track
+from landscape_widgets.protocol.messages import PictureSettings, Progress, Result, Track
 from landscape_widgets.results import Direction, Estimate, SliceCurvature, Surface
+from landscape_widgets.session.pace import Pace
+
+PREVIEW_SECONDS = 0.25
+"""Least time between two words on a preview."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -34,6 +38,9 @@ class Run:
     started: float = dataclasses.field(default_factory=time.perf_counter)
     caution: str = ""
     ended: bool = False
+    previewed: int | None = None
+    """Points of a preview that the page has been told of."""
+    pace: Pace = dataclasses.field(default_factory=lambda: Pace(PREVIEW_SECONDS))
 
     @functools.cached_property
     def degrees(self) -> float | None:
@@ -62,6 +69,17 @@ class Run:
     def words(self) -> str:
         """What the caption adds."""
         return f"{self.note} {self.caution}".strip()
+
+    def preview(self) -> Progress | None:
+        """How far a preview is, where there is one and it is time to say so; a last one once it is over."""
+        surface = self.surface
+        if surface is None or (self.previewed is None and "previewed" not in surface.question):
+            return None
+        done, total = int(surface.question.get("previewed", surface.total)), surface.total
+        if done == self.previewed or not self.pace.due(now=done == total):
+            return None
+        self.previewed = done
+        return Progress(self.id, "picture", "bfloat16 preview", done, total, None, ())
 
     def result(self, outcome: Outcome) -> Result:
         """The end of its request, without a verdict: it may wait for acks, and one from before the eigenpairs would

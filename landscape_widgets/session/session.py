@@ -270,6 +270,8 @@ class Session:
             return
         run.surface, run.level = update.surface, update.level
         self._send_points(run, update.seconds_left, fresh_frame)
+        if (preview := run.preview()) is not None:
+            self.outbox.post(preview)
         if update.level and self.picture_job is not None:
             self.picture_job.urgent = False  # the first picture stands: others may take turns
         self.listener.on_surface(update.surface, False)

@@ -71,6 +71,9 @@ def test_the_page_gets_it_level_by_level(always):
         values = np.frombuffer(arrays["estimate"], "<f4").reshape(25, 25)
         stride = 24 // (estimate["level"] - 1)
         assert np.isfinite(values[::stride, ::stride]).all()
+    told = [(one["done"], one["total"]) for one in page.of("progress") if one["purpose"] == "picture"]
+    assert told == sorted(set(told))
+    assert told[-1] == (625, 625)
     assert tiles[-1][0]["frame"]["estimate"] is None
     assert "bfloat16" not in tiles[-1][0]["frame"]["caption"]
     explorer.close()

@@ -79,9 +79,16 @@ export function pictureJob(state: ExplorerState): Job {
   const progress = `${count(picture.done)} of ${points} points`;
   if (picture.end?.outcome === "converged") return idle(`${progress} computed${spent(picture)}`);
   if (picture.end !== null) return idle(`${picture.end.outcome} at ${progress}`);
+  const preview = previewing(state, picture);
   const left = picture.secondsLeft === null ? "" : ` · ${remaining(picture.secondsLeft)}`;
   const part = picture.done / picture.total;
-  return running(state, "picture", part, `${progress}${left}`, `paused at ${progress}`);
+  return running(state, "picture", part, `${progress}${preview || left}`, `paused at ${progress}${preview}`);
+}
+
+/** How far a preview of the picture is, while its values come before the exact ones. */
+function previewing({ stage }: ExplorerState, { id }: Picture): string {
+  if (stage === null || stage.id !== id || stage.total === null || stage.done >= stage.total) return "";
+  return ` · ${stage.stage} ${count(stage.done)} of ${count(stage.total)}`;
 }
 
 function spent({ end }: Picture): string {
