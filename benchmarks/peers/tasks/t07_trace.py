@@ -25,13 +25,13 @@ Estimate = Callable[[int], float]
 
 
 def ours(case: str, model: nn.Module, data: Samples) -> Estimate:
-    """Ours, as many products as asked."""
+    """Ours, as many products as asked, of signs where the peers draw signs."""
     import landscape_widgets as lw
 
     operator = lw.HessianOperator(lw.Objective(model, nn.CrossEntropyLoss(), data))
     kinds: dict[str, Callable[[int], Any]] = {
         "Hutchinson": lambda seed: lw.HutchinsonTrace(operator, BUDGET, seed, "rademacher"),
-        "Hutch++": lambda seed: lw.HutchPlusPlusTrace(operator, BUDGET, seed),
+        "Hutch++": lambda seed: lw.HutchPlusPlusTrace(operator, BUDGET, seed, "rademacher"),
         "XTrace": lambda seed: lw.XTrace(operator, BUDGET, seed),
     }
     return lambda seed: kinds[case](seed).run().value

@@ -105,7 +105,7 @@ def choose_width(sample: Sample, theta: Tensor, multiply: Multiply, exact: Multi
                 return Width(reason=f"products of a block differ by {error:.1e}, allowed {bound:.1e}")
     except Exception as failure:  # noqa: BLE001 -- a model may refuse to be mapped over vectors in any way
         return Width(reason=first_line(failure))
-    return Width(dataclasses.replace(sample, seconds=min(sample.seconds, *singly)).most)
+    return Width(max(TRIED, dataclasses.replace(sample, seconds=min(singly)).most))
 
 
 def _timed(multiply: Multiply, vectors: Tensor) -> tuple[float, Tensor]:
