@@ -11,6 +11,7 @@ import landscape_widgets as lw
 from landscape_widgets.compute.evaluate import PointEvaluator
 from landscape_widgets.compute.fast_forward import FastPlan
 from landscape_widgets.compute.objective import finished
+from landscape_widgets.compute.preview import PreviewGrid
 
 pytestmark = pytest.mark.gpu
 
@@ -89,3 +90,14 @@ def test_data_left_on_the_cpu_is_refused():
     model = nn.Linear(2, 1).cuda()
     with pytest.raises(lw.InputError, match="expected data on the model's device cuda"):
         lw.Objective(model, nn.MSELoss(), (torch.ones(4, 2), torch.ones(4, 1)))
+
+
+def test_a_preview_gives_way_to_the_same_exact_values(pair):
+    cpu, cuda = pair
+    plane = [lw.directions.random(cuda, seed) for seed in (0, 1)]
+    surfaces = list(PreviewGrid(cuda, plane, resolution=13, gain=0, error=0.5, path="plain").stream())
+    estimates = [surface.estimate for surface in surfaces if surface.estimate is not None]
+    assert {estimate.kind for estimate in estimates} == {"bfloat16 preview"}
+    np.testing.assert_allclose(surfaces[-1].loss, lw.GridEvaluator(cpu, plane, resolution=13).run().loss, rtol=1e-12)
+    exact = surfaces[-1].loss
+    assert np.abs(estimates[0].values[::2, ::2] - exact[::2, ::2]).max() < 0.05 * np.ptp(exact)

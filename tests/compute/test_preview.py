@@ -11,10 +11,11 @@ from cases import COUNTER, CountingMLP, problem, seeded
 from torch import nn
 
 from landscape_widgets.compute import directions, fast_half
+from landscape_widgets.compute.evaluate import PointEvaluator
 from landscape_widgets.compute.fast_forward import FastPlan
 from landscape_widgets.compute.fast_half import HalfObjective
 from landscape_widgets.compute.grid import GridEvaluator
-from landscape_widgets.compute.objective import Objective
+from landscape_widgets.compute.objective import Objective, finished
 from landscape_widgets.compute.preview import PreviewGrid
 from landscape_widgets.errors import InputError, Outcome
 from landscape_widgets.results import Surface
@@ -216,7 +217,7 @@ def counting(**options):
     return preview_of(Objective(CountingMLP(), loss, data, batch_size=32), **options)
 
 
-@pytest.mark.parametrize("stop", [1, 190, 230, 420, 700, 1000])
+@pytest.mark.parametrize("stop", [1, 230, 700, 1000])
 def test_resumed_nothing_is_computed_again(monkeypatch, stop):
     monkeypatch.setattr("landscape_widgets.compute.grid.STEP_SECONDS", 0.0)  # a result after every batch
     grid = counting()
@@ -264,6 +265,16 @@ def test_worker_threads_give_the_same_values():
     _, straight = before_exact(grid)
     np.testing.assert_allclose(threaded.estimate.values, straight.estimate.values, rtol=1e-12)
     assert threaded.estimate.words == straight.estimate.words
+
+
+def test_values_left_on_a_device_and_fetched_together_are_the_same():
+    model, loss, data = problem("MLP tanh")
+    half, points = HalfObjective(Objective(model, loss, data)), [(0.1, -0.2), (0.3, 0.4)]
+    values = []
+    for gather in (False, True):
+        evaluator = PointEvaluator(half, plane_of(half), gather=gather)
+        values.append([found["loss"] for found in finished(evaluator.many(points))])
+    assert values[0] == values[1]
 
 
 def test_a_line_has_a_preview_too():
