@@ -33,6 +33,7 @@ _PUBLIC = {
     "CheckpointSpectrum": "compute.spectrum_history",
     "GridEvaluator": "compute.grid",
     "AdaptiveGrid": "compute.adaptive",
+    "PreviewGrid": "compute.preview",
     "HutchinsonTrace": "compute.trace",
     "ExactTrace": "compute.trace",
     "exact_trace": "compute.trace",
