@@ -43,6 +43,12 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file():
+    """Look for doctests in the package only: under `tests` there are none, and each file would be read once more."""
+    return [found for found in (yield) if type(found) is pytest.Module]
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "wrong_types: passes wrong values on purpose, so runs without shape checks")
 
@@ -87,11 +93,11 @@ class Rightness:
 
 
 @pytest.fixture(scope="session")
-def right():
-    """The recorder; what it saw is written to artifacts/right.json when the session ends."""
+def right(request):
+    """The recorder; what it saw is written to artifacts/right.json when the session ends, but by no worker of many."""
     recorder = Rightness()
     yield recorder
-    if recorder.rows:
+    if recorder.rows and not hasattr(request.config, "workerinput"):
         target = ROOT / "artifacts" / "right.json"
         target.parent.mkdir(exist_ok=True)
         target.write_text(json.dumps(recorder.worst_errors(), indent=1) + "\n", encoding="utf-8")

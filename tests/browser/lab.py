@@ -17,7 +17,6 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 from playwright.sync_api import Browser, sync_playwright
 
 CHROMIUM_FLAGS = [
@@ -115,6 +114,8 @@ def laboratory() -> Iterator[tuple[Browser, Server]]:
 
 def write_notebook(path: Path, cells: list[str]) -> None:
     """Write code cells as a notebook."""
+    import nbformat  # takes seconds
+
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}

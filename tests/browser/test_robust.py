@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 
-import nbformat
 import pytest
-from nbformat.sign import NotebookNotary
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.long
@@ -226,6 +224,9 @@ def test_nothing_overlaps(open_notebook, notebook, name, width, height, theme):
 
 
 def test_saved_notebook_draws_without_its_kernel(open_notebook, server):
+    import nbformat
+    from nbformat.sign import NotebookNotary
+
     cells = [CELLS[0], CELLS[1]]
     notebook = open_notebook("saved", cells)
     notebook.run_all()

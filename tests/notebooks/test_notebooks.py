@@ -6,9 +6,7 @@ import base64
 import io
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -18,6 +16,8 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_notebook_runs_and_shows_pictures(path):
+    import nbformat  # takes seconds, as does what imports it
+    from nbclient import NotebookClient
     from PIL import Image
 
     notebook = nbformat.read(path, as_version=4)
