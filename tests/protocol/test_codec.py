@@ -178,8 +178,19 @@ def test_random_json_raises_nothing_else(content):
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=60)
 def test_a_message_with_a_random_field_raises_nothing_else(data):
+    change_fields(data)
+
+
+@pytest.mark.long
+@given(st.data())
+@settings(deadline=None, max_examples=1000)
+def test_a_thousand_messages_with_a_random_field(data):
+    change_fields(data)
+
+
+def change_fields(data):
     content = copy.deepcopy(data.draw(st.sampled_from(PAGE)))
     for _ in range(data.draw(st.integers(1, 2))):
         *parents, last = data.draw(st.sampled_from(paths(content)))
