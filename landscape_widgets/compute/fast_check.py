@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape_widgets.compute.clock import clock as clock
 from landscape_widgets.compute.data import Batch, tensors_of
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.parameters import Replica

@@ -11,12 +11,12 @@ from collections.abc import Generator
 import torch
 from torch import Tensor, nn
 
+from landscape_widgets.compute.clock import clock
 from landscape_widgets.compute.convolutions import CONVOLUTIONS, Pair, ordinary
 from landscape_widgets.compute.data import Batch
 from landscape_widgets.compute.fast_check import (
     Check,
     checked,
-    clock,
     compare,
     displacement,
     distance,

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from landscape_widgets.compute.batch_statistics import Statistics
+from landscape_widgets.compute.clock import clock
 from landscape_widgets.compute.data import Batch, in_dtype
-from landscape_widgets.compute.fast_check import clock, working
+from landscape_widgets.compute.fast_check import working
 from landscape_widgets.compute.fast_forward import FastForward, FastPlan
 from landscape_widgets.compute.objective import HALVES, Objective
 from landscape_widgets.compute.parameters import Replica

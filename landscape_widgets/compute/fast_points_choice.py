@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
+from landscape_widgets.compute.clock import clock
 from landscape_widgets.compute.evaluate import PointEvaluator
 from landscape_widgets.compute.fast_check import (
     UnequalError,
     checked,
-    clock,
     compare,
     displacement,
     outputs_of,
