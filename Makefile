@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
+# Processes that test side by side, each with one thread and whole files; the browser's tests have the machine alone.
+WORKERS ?= 2
 BUNDLE := landscape_widgets/static/landscape.js
 SOURCES := $(shell find js/src -type f) js/build.mjs js/package.json
 
@@ -46,7 +48,8 @@ js: setup
 	cd js && npm run --silent check && npm run --silent test
 
 python: setup
-	$(PY) -m pytest --doctest-modules
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --doctest-modules -m "not browser"
+	$(PY) -m pytest -m browser
 
 test: lint types js python
 	@echo "make test: ruff, mypy, TypeScript check, vitest, and pytest with doctests, architecture, packaging, notebooks and browser all ran"
