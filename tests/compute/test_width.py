@@ -212,7 +212,7 @@ SAMPLE = Sample(seconds=1e-3, memory=1.0, batches=1)
 
 
 def chosen(monkeypatch, multiply, seconds, sample=SAMPLE, exact=None, theta=MATRIX[0]):
-    """The choice where one vector takes a millisecond, and a block of four as many as given."""
+    """The choice where one vector takes a millisecond, and the block that is tried as many as given."""
     now = [0.0]
 
     def timed(vectors):
@@ -225,7 +225,7 @@ def chosen(monkeypatch, multiply, seconds, sample=SAMPLE, exact=None, theta=MATR
 
 
 def test_the_faster_way_is_chosen(monkeypatch):
-    for seconds, count in ((0.5, 25), (3.5, 25), (3.7, 1), (9.0, 1)):  # against four one by one
+    for seconds, count in ((0.5, 25), (14.3, 25), (14.5, 1), (40.0, 1)):  # against sixteen one by one
         found = chosen(monkeypatch, lambda vectors: MATRIX @ vectors, seconds)
         assert found.count == count
         assert found.reason == ("" if count > 1 else "no slower than several")

@@ -14,7 +14,7 @@ from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.operators.base import PartialProduct, Steps, SymmetricOperator
 from landscape_widgets.compute.operators.folding import Folding, folding_of
 from landscape_widgets.compute.operators.retained import RetainedGraphs
-from landscape_widgets.compute.operators.width import LARGE, TRIED, Width, choose_width
+from landscape_widgets.compute.operators.width import FEWEST, LARGE, Width, choose_width
 from landscape_widgets.compute.parameters import Replica
 from landscape_widgets.compute.torch_state import differentiation
 
@@ -100,7 +100,7 @@ class GraphOperator(SymmetricOperator, Generic[G]):
             graph, sample = held
             if not sample.pays(due):
                 return None
-            if sample.most < TRIED:
+            if sample.most < FEWEST:
                 return Width(reason=LARGE)
             multiply = functools.partial(self._apply, self._whole)
             exact = None if self.dtype == torch.float64 else self._in_double

@@ -13,15 +13,15 @@ from landscape_widgets.compute.clock import clock
 from landscape_widgets.compute.rounding import allowed, first_line
 from landscape_widgets.compute.torch_state import normal_vector
 
-MOST, TRIED = 32, 4
-"""Vectors in one pass at most, and in one that is tried: fewer are not worth it."""
+MOST, TRIED, FEWEST = 32, 16, 4
+"""Vectors in one pass at most, in one that is tried, and below which none is: the gain of few is lost in the noise."""
 HELD = 0.025
 """Seconds that the products of one pass may take one by one: what it may at most delay a cancel."""
 MOST_BYTES = 2**26
 """Memory of one pass: that of a kept graph for every vector."""
 DUE, WORTH = 48, 0.02
 """Products of one vector and one batch that must be due, and their seconds, before a choice is worth its cost."""
-GAIN, CLEAR, HOPELESS = 0.9, 0.6, 1.3
+GAIN, CLEAR, HOPELESS = 0.9, 0.6, 2.0
 """Time of the block tried, in times of its products one by one: below which it is worth it, since wider ones are
 better still; and below and above which once timed is enough."""
 LARGE = "too large to share an overhead"
@@ -78,8 +78,8 @@ def choose_width(sample: Sample, theta: Tensor, multiply: Multiply, exact: Multi
     1e-12; in float32 at most three times as far from float64. torch warns of an operation that it cannot map
     over vectors but takes one by one: that is no gain, and refused.
 
-    Cost: one block or two of four vectors, two products, and where that was fast in float32 one graph in float64, all
-    of one batch.
+    Cost: one block or two of at most 16 vectors, two products, and where that was fast in float32 one graph in float64,
+    all of one batch.
 
     Parameters
     ----------
@@ -88,11 +88,12 @@ def choose_width(sample: Sample, theta: Tensor, multiply: Multiply, exact: Multi
     multiply : the product to try.
     exact : the same in float64; None where that is what `multiply` computes.
     """
-    rows = torch.stack([normal_vector(len(theta), seed, theta.device, theta.dtype) for seed in range(TRIED)])
+    count = min(TRIED, sample.most)
+    rows = torch.stack([normal_vector(len(theta), seed, theta.device, theta.dtype) for seed in range(count)])
     try:
         singly, plain = zip(*(_timed(multiply, rows[end]) for end in (0, -1)), strict=True)
         together, images = _timed(multiply, rows.T)
-        one_by_one = TRIED * min(singly)
+        one_by_one = count * min(singly)
         if CLEAR * one_by_one < together < HOPELESS * one_by_one:  # a first pass may take longer than others
             together = min(together, _timed(multiply, rows.T)[0])
         if together > GAIN * one_by_one:
@@ -105,7 +106,7 @@ def choose_width(sample: Sample, theta: Tensor, multiply: Multiply, exact: Multi
                 return Width(reason=f"products of a block differ by {error:.1e}, allowed {bound:.1e}")
     except Exception as failure:  # noqa: BLE001 -- a model may refuse to be mapped over vectors in any way
         return Width(reason=first_line(failure))
-    return Width(max(TRIED, dataclasses.replace(sample, seconds=min(singly)).most))
+    return Width(max(count, dataclasses.replace(sample, seconds=min(singly)).most))
 
 
 def _timed(multiply: Multiply, vectors: Tensor) -> tuple[float, Tensor]:
