@@ -125,8 +125,7 @@ class AdaptiveGrid(GridEvaluator):
         course = Course(np.zeros(self.shape, dtype=bool), np.ones(self.shape, dtype=bool))
         last = max(len(levels) for levels in self.levels) - 1
         for number in range(last + 1):
-            level = np.zeros(self.shape, dtype=bool)
-            level[self._mesh(number)] = True
+            level = self._mask(number)
             yield from self._ask(state, course, level & course.needed if number < last else level)
             if state.known.all() or (yield from self._estimated(state, course, number)):
                 break
@@ -152,7 +151,7 @@ class AdaptiveGrid(GridEvaluator):
             return False
         indices = tuple(index.reshape(-1) for index in mesh)
         fits = Fits(samples, indices, self.shape, int(course.asked[mesh].sum()))
-        apart = fits.disagreements()
+        apart = fits.disagreements
         course.apart = [np.where(course.needed, *both) for both in zip(apart, course.apart or apart, strict=True)]
         met, doubted = yield from self._held_against(state, course, fits, number)
         if not met and self.error > 0 and number + 1 >= WHOLE:
@@ -167,7 +166,7 @@ class AdaptiveGrid(GridEvaluator):
         Where few points are in doubt these are computed, and the rest is held against others.
         """
         used, held_out = fits.mesh & course.asked, np.zeros(self.shape, dtype=bool)
-        trusted, agreed = ~fits.near_holes & ~used, fits.disagreements()[0] <= self.error / SAFETY
+        trusted, agreed = ~fits.near_holes & ~used, fits.disagreements[0] <= self.error / SAFETY
         count = max(FEWEST, math.ceil(HELD_OUT * fits.samples.size))
         met, doubted = False, ~used
         for attempt in range(ATTEMPTS):

@@ -142,8 +142,7 @@ class PointEvaluator:
         losses = points_loss(objective, outputs, targets)
         found: list[dict[str, Any]] = [{"loss": loss} for loss in (losses if self._gather else losses.tolist())]
         for index, own in enumerate(found if objective.metrics else []):
-            one = point_of(outputs, index)
-            own |= {name: metric(one, targets) for name, metric in objective.metrics.items()}
+            own |= self._metrics(point_of(outputs, index), targets)
         return found
 
     def _add(self, values: dict[str, Any], found: dict[str, Any], share: float, fetch: bool) -> None:
@@ -155,8 +154,10 @@ class PointEvaluator:
             )
 
     def _values(self, outputs: Any, targets: Any) -> dict[str, Any]:
-        loss = self.objective.loss_of(outputs, targets)
-        return {"loss": loss} | {name: metric(outputs, targets) for name, metric in self.objective.metrics.items()}
+        return {"loss": self.objective.loss_of(outputs, targets)} | self._metrics(outputs, targets)
+
+    def _metrics(self, outputs: Any, targets: Any) -> dict[str, Any]:
+        return {name: metric(outputs, targets) for name, metric in self.objective.metrics.items()}
 
     @contextlib.contextmanager
     def _replica(self, point: Sequence[float], move: bool) -> Iterator[Replica]:

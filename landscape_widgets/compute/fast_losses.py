@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.utils._pytree import tree_map
 
 from landscape_widgets.compute.convolutions import ordinary
-from landscape_widgets.compute.data import tensors_of
+from landscape_widgets.compute.data import in_dtype, tensors_of
 from landscape_widgets.compute.fast_check import UnequalError, compare
 from landscape_widgets.compute.objective import Objective, private_loss
 
@@ -70,7 +70,7 @@ def verify_points_loss(objective: Objective, outputs: Any, targets: Any) -> None
         raise UnequalError("losses of another form")
     plain = [objective.loss_of(point_of(outputs, index), targets) for index in range(count)]
     double = private_loss(objective.loss_function, torch.float64, None)
-    wide = tree_map(_double, (outputs, targets))
+    wide = in_dtype((outputs, targets), torch.float64)
     exact = [double(point_of(wide[0], index), wide[1]).reshape(()) for index in range(count)]
     compare([found], [torch.stack(plain)], [torch.stack(exact)])
 
@@ -82,7 +82,3 @@ def point_of(outputs: Any, index: int) -> Any:
     {'a': tensor([0., 1.])}
     """
     return tree_map(lambda value: value[index].contiguous() if isinstance(value, Tensor) else value, outputs)
-
-
-def _double(value: Any) -> Any:
-    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value

@@ -200,9 +200,7 @@ class GridEvaluator(Computation[Surface, GridState]):
             yield self._surface(state, Outcome.RUNNING)
 
     def _level(self, state: GridState, number: int) -> Generator[Surface, None, None]:
-        pending = np.zeros(self.shape, dtype=bool)
-        pending[self._mesh(number)] = True
-        yield from self._fill(state, pending & ~state.known)
+        yield from self._fill(state, self._mask(number) & ~state.known)
 
     def _fill(self, state: GridState, pending: np.ndarray) -> Generator[Surface, None, None]:
         """Evaluate these points."""
@@ -251,6 +249,12 @@ class GridEvaluator(Computation[Surface, GridState]):
     def _mesh(self, number: int) -> tuple[np.ndarray, ...]:
         """Index of the grid of one level; an axis with fewer levels is at its finest already."""
         return np.ix_(*(levels[min(number, len(levels) - 1)] for levels in reversed(self.levels)))
+
+    def _mask(self, number: int) -> np.ndarray:
+        """The points of one level."""
+        mask = np.zeros(self.shape, dtype=bool)
+        mask[self._mesh(number)] = True
+        return mask
 
     def _surface(self, state: GridState, outcome: Outcome) -> Surface:
         return Surface(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -59,6 +60,17 @@ class Spans:
             log = np.abs(np.log10(estimate) - np.log10(exact)) / self.log
         log[~np.isfinite(log)] = np.inf
         return linear, log
+
+    def largest(self, estimate: Float[Array, " n"], exact: Float[Array, " n"]) -> dict[str, Any]:
+        """What an `Estimate` says of its errors at held-out points: the largest in each view, and pointwise."""
+        linear, log = self.errors(estimate, exact)
+        with np.errstate(invalid="ignore"):
+            relative = np.abs(estimate - exact) / np.maximum(np.abs(exact), TINY)
+        return {
+            "error_linear": float(linear.max()),
+            "error_log": None if log is None else float(log.max()),
+            "pointwise": (float(relative.max()), float(np.median(relative))),
+        }
 
     def distance(self, estimate: Float[Array, "*shape"], exact: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """The larger error of both views."""
@@ -132,6 +144,7 @@ class Fits:
         """Points of the whole grid in the widest cell of the coarser one, along each axis."""
         return [int(np.diff(index).max()) for index in self.indices]
 
+    @functools.cached_property
     def disagreements(self) -> list[Float[Array, "..."]]:
         """How far the first fit is from the second and from the last: large where the surface is badly known.
 
@@ -166,8 +179,6 @@ class Fits:
         spans : what errors are relative to.
         """
         fit, exact = self.values[name], losses[held_out]
-        linear, log = spans.errors(fit[held_out], exact)
-        relative = np.abs(fit[held_out] - exact) / np.maximum(np.abs(exact), TINY)
         points = " × ".join(str(len(index)) for index in reversed(self.indices)) + " points"
         if self.computed is not None and self.computed < self.samples.size:
             points += f", {self.computed} of them computed"
@@ -175,9 +186,7 @@ class Fits:
             values=np.where(np.isnan(losses), fit, losses),
             method=f"{name} through {points}",
             held_out=int(held_out.sum()),
-            error_linear=float(linear.max()),
-            error_log=None if log is None else float(log.max()),
-            pointwise=(float(relative.max()), float(np.median(relative))),
+            **spans.largest(fit[held_out], exact),
         )
 
 

@@ -13,7 +13,7 @@ from landscape_widgets.compute.adaptive import AdaptiveGrid
 from landscape_widgets.compute.fast_forward import FastPlan
 from landscape_widgets.compute.fast_half import HalfObjective, Trial, half_plan, trial_steps
 from landscape_widgets.compute.grid import Extent, GridEvaluator, GridState
-from landscape_widgets.compute.interpolation import TINY, Spans
+from landscape_widgets.compute.interpolation import Spans
 from landscape_widgets.compute.objective import Objective
 from landscape_widgets.compute.rounding import first_line
 from landscape_widgets.compute.stream import Stream, relabelled
@@ -221,16 +221,11 @@ class PreviewGrid(AdaptiveGrid):
             state.refuse("no finite value to measure its error at")
             return
         exact, found = losses[held_out], rounded[held_out]
-        linear, log = Spans.of(losses[state.known]).errors(found, exact)
-        with np.errstate(invalid="ignore"):
-            relative = np.abs(found - exact) / np.maximum(np.abs(exact), TINY)
         estimate = Estimate(
             values=np.where(state.known, losses, rounded),
             method=METHOD,
             held_out=int(held_out.sum()),
-            error_linear=float(linear.max()),
-            error_log=None if log is None else float(log.max()),
-            pointwise=(float(relative.max()), float(np.median(relative))),
+            **Spans.of(losses[state.known]).largest(found, exact),
             kind="bfloat16 preview",
             given=state.known | state.half.known,
         )
@@ -239,9 +234,3 @@ class PreviewGrid(AdaptiveGrid):
             state.refuse(f"held-out error {said}, above the {percent(self.allowed)} % allowed")
             return
         state.estimate = estimate
-
-    def _mask(self, number: int) -> np.ndarray:
-        """The points of one level."""
-        mask = np.zeros(self.shape, dtype=bool)
-        mask[self._mesh(number)] = True
-        return mask
